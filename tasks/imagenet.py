@@ -24,12 +24,13 @@ class ImageNet:
     """Pictures below ``root``: those that ``labels.csv`` lists, or else all in one folder per class, as in torchvision.
 
     ``split`` is a folder below ``root`` that holds them in its place, such as ``val``. Without ``class_count`` there may be any number of
-    classes.
+    classes; ``top5`` takes at least five.
     """
 
-    metrics: Sequence[str] = ("top1", "top5")
-
-    def __init__(self, root: str | None, class_count: int | None, split: str | None = None) -> None:
+    def __init__(
+        self, root: str | None, class_count: int | None, split: str | None = None, metrics: Sequence[str] = ("top1", "top5")
+    ) -> None:
+        self.metrics = metrics
         self._root = root
         self._split = split
         self._class_count = class_count

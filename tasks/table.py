@@ -14,7 +14,7 @@ NEEDS = (Need("task table", "your file: task.path", "rows", USER),)
 
 
 class Table:
-    """``path`` is a CSV or Parquet file, ``label`` the column with the right answers; the others are the features.
+    """``path`` is a Parquet file or else CSV, ``label`` the column with the right answers; the others are the features.
 
     ``group``, where given, is a column that is no feature: quality is shown by its values too.
     """
@@ -30,36 +30,35 @@ class Table:
 
     def samples(self) -> Sequence[Sample]:
         """Return the rows in the order of the file."""
-        named = [name for name in (self._label, self._group) if name is not None]
         found = []
-        for number, row in enumerate(self._rows(named), start=1):
-            label, *groups = (row.pop(name) for name in named)
+        for number, row in enumerate(self._table().to_pylist(), start=1):
+            label = row.pop(self._label)
             if label is None:
                 raise InputError(f"{self._path}, row {number}: has no {self._label}; fill it in or remove the row", key=self._label)
-            slices = {} if self._group is None else {self._group: str(groups[0])}
-            payload = json.dumps(row, default=str).encode()
-            found.append(Sample(f"row-{number:06d}", label, str(label), slices=slices, payload=payload))
+            slices = {} if self._group is None else {self._group: str(row.pop(self._group))}
+            features = json.dumps(row, default=str).encode()
+            found.append(Sample(f"row-{number:06d}", label, str(label), slices, payload=features))
         return found
 
     def decode(self, encoded: bytes) -> Mapping[str, Any]:
         """Return the features of a row by the names of their columns."""
-        found: Mapping[str, Any] = json.loads(encoded)
-        return found
+        features: Mapping[str, Any] = json.loads(encoded)
+        return features
 
-    def _rows(self, named: Sequence[str]) -> list[dict[str, Any]]:
+    def _table(self) -> Any:
         from pyarrow import ArrowInvalid, csv, parquet
 
         if self._path is None:
             raise InputError("task.path is not set and must name a CSV or Parquet file; add task.path=FILE", "missing", "task.path")
+        read = parquet.read_table if self._path.suffix == ".parquet" else csv.read_csv
         try:
-            read = csv.read_csv if self._path.suffix == ".csv" else parquet.read_table
             table = read(self._path)
         except (OSError, ArrowInvalid) as error:
             raise InputError(
                 f"task.path={self._path} cannot be read ({error}); name a CSV or Parquet file", "unreadable", "task.path", self._path
             ) from error
-        for name in named:
+        for key, name in (("task.label", self._label), ("task.group", self._group or self._label)):
             if name not in table.column_names:
-                raise InputError(f"{self._path} has no column {name}; {nearest(name, table.column_names)}", "unknown", "task.label", name)
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return rows
+                known = nearest(name, table.column_names)
+                raise InputError(f"{key}={name}: {self._path} has no such column; {known}", "unknown", key, name)
+        return table
