@@ -1,3 +1,4 @@
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,16 @@ import tail_quality as tq
 from tail_quality.pytest_plugin import against
 
 pytest_plugins = ["pytester"]
-ARGUMENTS = ("-p", "tail_quality.pytest_plugin", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=short", "-rA")
+INSTALLED = any(one.value == "tail_quality.pytest_plugin" for one in entry_points(group="pytest11"))
+ARGUMENTS = (
+    *(() if INSTALLED else ("-p", "tail_quality.pytest_plugin")),
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:cacheprovider",
+    "--tb=short",
+    "-rA",
+)
 CODE = """
 import time
 
@@ -65,7 +75,7 @@ def test_a_session_is_compared_with_those_before(pytester: pytest.Pytester) -> N
     # The same test of a function that has become late is shown worse, although it asks for little.
     worse = CODE.replace(
         "    result = tail_quality(abs, INPUTS",
-        "    abs = lambda number: late(number)\n    abs.__qualname__ = 'abs'\n    result = tail_quality(abs, INPUTS",
+        "    abs = lambda number: late(number)\n    abs.__name__ = 'abs'\n    result = tail_quality(abs, INPUTS",
     )
     pytester.makepyfile(worse.replace("at_least=0.5, rounds=40)\n    assert", "at_least=0.001, rounds=40)\n    assert"))
     done = pytester.runpytest_inprocess(*ARGUMENTS, "--tail-quality-compare=stored", "-k", "kept")
