@@ -31,9 +31,9 @@ def command(name: str, model: str, task: str) -> int:
     Make a folder NAME with a tiny model and tiny data, which run as they are, and a README with the command. Comments in
     the files say what to replace.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise InputError(
-            f"{name!r} must be letters, digits and _, beginning with a letter; choose a name such as my_project", "invalid", "NAME", name
+            f"{name!r} must be letters, digits, _ and -, beginning with a letter; choose a name such as my_project", "invalid", "NAME", name
         )
     folder = Path(name)
     if os.path.lexists(folder):
