@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tail_quality.measuring import compare, load_config, measure, run
-    from tail_quality.results import Change, Comparison, Result, Verdict, open  # noqa: A004 - read as tail_quality.open
+    from tail_quality.results import Change, Result, Verdict, open  # noqa: A004 - read as tail_quality.open
 
-__all__ = ["Change", "Comparison", "Result", "Verdict", "compare", "load_config", "measure", "open", "run"]
+__all__ = ["Change", "Result", "Verdict", "compare", "load_config", "measure", "open", "run"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    measures = name in ("compare", "load_config", "measure", "run")
-    return getattr(import_module(f"{__name__}.{'measuring' if measures else 'results'}"), name)
+    return getattr(import_module(f"{__name__}.{'results' if name[0].isupper() or name == 'open' else 'measuring'}"), name)

@@ -1,192 +1,161 @@
 """Functions, inputs and labels that a call was given, as a model and a task that trials name like any other."""
 
 import gc
-import math
+import os
 import pickle
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Sample
 
-MOST_RANKED = 5
+MEMORY = "TAIL_QUALITY_MEMORY"  # names the memory from which a process of its own takes what is measured
 PLAIN = (int, float, str, bool, type(None))
 
 
 @dataclass(frozen=True)
 class Held:
-    """What is measured: functions by name, inputs and labels in order.
+    """What is measured, a task: functions by name, and inputs in the order of their samples.
 
-    ``batched`` says that plain functions take a batch, too; modules of PyTorch, sessions of ONNX Runtime and estimators always do.
+    With a ``batch``, plain functions take a batch too; modules of PyTorch, sessions of ONNX Runtime and estimators always do.
     ``preprocess`` takes one input, ``postprocess`` what came out for one.
     """
 
     functions: Mapping[str, Callable[..., Any]]
     inputs: Any
-    labels: Sequence[Any]
-    metric: str
-    preprocess: Callable[[Any], Any] | None = None
-    postprocess: Callable[[Any], Any] | None = None
-    batched: bool = False
+    labelled: Sequence[Sample]
+    metrics: Sequence[str]
+    preprocess: Callable[[Any], Any] | None
+    postprocess: Callable[[Any], Any] | None
+    batch: int | None
+
+    def check(self) -> None:
+        """Do nothing: it was checked when it was given."""
+
+    def samples(self) -> Sequence[Sample]:
+        return self.labelled
+
+    def decode(self, encoded: bytes) -> Any:
+        """Return the input that a sample names: it stays in memory as it is, so that none is decoded while times are taken."""
+        return self.inputs[int(encoded.split()[0])]
 
 
-_held: list[Held] = []
-_one_at_a_time = threading.RLock()
+_here: ContextVar[Held | None] = ContextVar("held", default=None)
 
 
 @contextmanager
-def holding(held: Held) -> Iterator[None]:
-    """Let trials of this process find what is measured; another thread that measures waits."""
-    with _one_at_a_time:
-        _held.append(held)
-        try:
-            yield
-        finally:
-            _held.pop()
-            gc.unfreeze()  # what a trial in this process has taken out of the collection of garbage is the caller's
+def holding(given: Held, shared: bool) -> Iterator[None]:
+    """Let trials that this thread measures find what is measured, and where it is ``shared`` the processes that this one starts.
+
+    These read it from memory that this process lends them: no pickle lies on a disk.
+    """
+    with ExitStack() as ended:
+        ended.callback(_here.reset, _here.set(given))
+        ended.callback(gc.unfreeze)  # what a trial in this process has taken out of the collection of garbage is the caller's
+        if shared:
+            from ray.cloudpickle import dumps
+
+            memory = ended.enter_context(os.fdopen(os.memfd_create(MEMORY), "wb"))
+            memory.write(dumps(given))  # type: ignore[no-untyped-call]
+            memory.flush()
+            os.environ[MEMORY] = f"/proc/{os.getpid()}/fd/{memory.fileno()}"
+            ended.callback(os.environ.pop, MEMORY)
+        yield
 
 
-def held_by(store: str | None) -> Held:
-    """Return what is measured, from the file of a process of its own or from this process. Raises InputError where nothing is held."""
-    if store is not None:
-        return _read(store)
-    if not _held:
+def held() -> Held:
+    """Return what is measured. Raises InputError where nothing is held."""
+    found = _here.get() or _lent(os.environ.get(MEMORY))
+    if found is None:
         raise InputError(
             "this trial was measured by a call from Python, which alone has its function and data: make that call again", "not_found"
         )
-    return _held[-1]
-
-
-@cache
-def _read(store: str) -> Held:
-    content = Path(store).read_bytes()
-    if sha256(content).hexdigest() != Path(store).name:
-        raise InputError(f"{store}: is not what its driver has written: measure again", "damaged")
-    found: Held = pickle.loads(content)  # noqa: S301 - its digest is in the trial that the driver gave to this process
     return found
 
 
-def rows_of(inputs: Any) -> Any:
-    """Return inputs as something with a length and an item for each: of a data frame, frames of one row."""
-    if hasattr(inputs, "iloc"):
-        return [inputs.iloc[row : row + 1] for row in range(len(inputs))]
-    return inputs if hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__") else list(inputs)
+@cache
+def _lent(place: str | None) -> Held | None:
+    """Return what the process that has started this one holds in memory."""
+    return None if place is None else pickle.loads(Path(place).read_bytes())  # noqa: S301
 
 
-def digest_of(given: Any) -> str:
-    """Return the SHA-256 of an input; of what cannot be pickled, that of its type's name."""
-    of_tensor = given.detach().cpu().numpy() if hasattr(given, "detach") else given
-    try:
-        return sha256(pickle.dumps(of_tensor, protocol=5)).hexdigest()
-    except (pickle.PicklingError, TypeError, AttributeError):
-        return sha256(type(given).__qualname__.encode()).hexdigest()
+def rows_and_samples(inputs: Any, labels: Any) -> tuple[Any, list[Sample]]:
+    """Return inputs as rows, and a sample for each; of a data frame, a row is a frame. Raises InputError where labels are too few or many.
 
-
-@dataclass
-class HeldTask:
-    """Inputs with their labels. The inputs stay in memory as they are, so that none is decoded while times are taken."""
-
-    metric: str
-    store: str | None = None
-    _rows: Any = field(default=None, init=False, repr=False)
-
-    @property
-    def metrics(self) -> Sequence[str]:
-        return (self.metric,)
-
-    def check(self) -> None:
-        held = held_by(self.store)
-        self._rows = rows_of(held.inputs)
-        if len(self._rows) != len(held.labels):
-            raise InputError(f"{len(self._rows)} inputs and {len(held.labels)} labels: give one label for each input", key="labels")
-
-    def samples(self) -> Sequence[Sample]:
-        labels = held_by(self.store).labels
-        found = labels.tolist() if hasattr(labels, "tolist") else map(plain, labels)
-        return [
-            Sample(str(number), label, str(label), payload=f"{number} {digest_of(self._rows[number])}".encode())
-            for number, label in enumerate(found)
-        ]
-
-    def decode(self, encoded: bytes) -> Any:
-        return self._rows[int(encoded.split()[0])]
+    The digest of an input that cannot be pickled is that of no other one, so that later data never pass for the same.
+    """
+    rows = [inputs.iloc[row : row + 1] for row in range(len(inputs))] if hasattr(inputs, "iloc") else list(inputs)
+    references = [answer_of(label, ranked=False) for label in labels]
+    if len(rows) != len(references):
+        raise InputError(f"{len(rows)} inputs and {len(references)} labels: give one label for each input", key="labels")
+    samples = []
+    for number, reference in enumerate(references):
+        digest = uuid4().hex
+        with suppress(pickle.PicklingError, TypeError, AttributeError):
+            digest = sha256(pickle.dumps(on_host(rows[number]), protocol=5)).hexdigest()
+        samples.append(Sample(str(number), reference, str(reference), payload=f"{number} {digest}".encode()))
+    return rows, samples
 
 
 @dataclass
-class HeldModel:
-    """One of the functions that a call was given."""
-
-    function: str
-    store: str | None = None
-
-    def check(self) -> None:
-        held_by(self.store)
-
-    def files(self) -> Sequence[Path]:
-        return ()
-
-    def load(self, context: LoadContext) -> LoadedModel:
-        held = held_by(self.store)
-        return loaded(held.functions[self.function], held)
-
-
-@dataclass
-class Loaded:
-    """The three stages of a function; attributes, as calling a method would take time of its own."""
+class Function:
+    """A function in three stages: a model that is loaded already. Stages are attributes, as calling a method would take time of its own."""
 
     preprocess: Callable[[Sequence[Any]], Any]
     infer: Callable[[Any], Any]
     postprocess: Callable[[Any], list[Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Do nothing: it is there."""
+
+    def files(self) -> Sequence[Path]:
+        return ()
+
+    def load(self, context: LoadContext) -> LoadedModel:
+        return self
+
     def input_size(self, sample: Any) -> int:
-        return math.prod(getattr(sample, "shape", ()))
+        return int(np.prod(getattr(sample, "shape", ())))
 
 
-def loaded(function: Callable[..., Any], held: Held) -> Loaded:
-    """Return the stages of a function, as what it is recognised to be."""
-    convert, infer = recognised(function)
-    first, last, ranked = held.preprocess, held.postprocess, held.metric in ("top1", "top5")
+def function(function: str) -> Function:
+    """Return a function by its name among those that are measured, as what it is recognised to be."""
+    given = held()
+    convert, infer = recognised(given.functions[function])
+    takes_batches, ranked = given.batch is not None or convert is not None, given.metrics[0] in ("top1", "top5")
+    first, last = given.preprocess, given.postprocess
 
-    def answer(output: Any) -> Any:
-        return answer_of(output if last is None else last(output), ranked)
-
-    if convert is None and not held.batched:
-        only = (lambda items: items[0]) if first is None else (lambda items: first(items[0]))
-        return Loaded(only, infer, lambda output: [output if type(output) in PLAIN and last is None and not ranked else answer(output)])
-
-    def join(items: Sequence[Any]) -> Any:
-        batch = joined(items if first is None else [first(item) for item in items])
+    def before(items: Sequence[Any]) -> Any:
+        ready = items if first is None else list(map(first, items))
+        batch = joined(ready) if takes_batches else ready[0]
         return batch if convert is None else convert(batch)
 
-    return Loaded(join, infer, lambda outputs: [answer(output) for output in rows_of_output(outputs)])
+    def after(output: Any) -> list[Any]:
+        each = on_host(getattr(output, "logits", output)) if takes_batches else [output]  # models of transformers have logits
+        return [answer_of(one if last is None else last(one), ranked) for one in each]
+
+    return Function(before, infer, after)
 
 
 def recognised(function: Any) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any]]:
-    """Return what a batch goes through first, None for a plain function, and the call itself."""
-    torch = sys.modules.get("torch")
+    """Return what makes a batch the function's input, None for a plain function, and the call itself."""
+    torch, owner = sys.modules.get("torch"), getattr(function, "__self__", function)
     if torch is not None and isinstance(function, torch.nn.Module):
-        function.eval()
-        parameter = next(function.parameters(), None)
-        device = "cpu" if parameter is None else parameter.device
-
-        def infer(batch: Any) -> Any:
-            with torch.inference_mode():
-                return function(batch)
-
-        return lambda batch: torch.as_tensor(batch).to(device), infer
+        device = next((parameter.device for parameter in function.parameters()), "cpu")
+        return lambda batch: torch.as_tensor(batch).to(device), torch.inference_mode()(function.eval().__call__)
     if hasattr(function, "get_inputs") and hasattr(function, "run"):
         name = function.get_inputs()[0].name
         return np.asarray, lambda batch: function.run(None, {name: batch})[0]
-    owner = getattr(function, "__self__", function)
     if hasattr(owner, "get_params") and hasattr(owner, "predict"):
         return lambda batch: batch, function.predict if owner is function else function
     return None, function
@@ -194,18 +163,17 @@ def recognised(function: Any) -> tuple[Callable[[Any], Any] | None, Callable[[An
 
 def joined(items: Sequence[Any]) -> Any:
     """Return inputs as one batch: arrays and tensors with an axis in front, rows of data frames as one, else a list."""
-    if hasattr(items[0], "iloc"):
-        return items[0] if len(items) == 1 else sys.modules["pandas"].concat(list(items))
     if not hasattr(items[0], "shape"):
         return list(items)
-    each = [item[None] for item in items]
-    return each[0] if len(each) == 1 else sys.modules["torch"].cat(each) if hasattr(items[0], "detach") else np.concatenate(each)
+    if hasattr(items[0], "iloc"):
+        return items[0] if len(items) == 1 else sys.modules["pandas"].concat(items)
+    stack = sys.modules["torch"].stack if hasattr(items[0], "detach") else np.stack
+    return items[0][None] if len(items) == 1 else stack(items)
 
 
-def rows_of_output(outputs: Any) -> Any:
-    """Return what came out for each input of a batch; of a model of transformers, its logits."""
-    found = getattr(outputs, "logits", outputs)
-    return found.detach().cpu().numpy() if hasattr(found, "detach") else found
+def on_host(value: Any) -> Any:
+    """Return a tensor as an array of NumPy, and anything else as it is."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
 
 
 def answer_of(output: Any, ranked: bool) -> Any:
@@ -216,14 +184,11 @@ def answer_of(output: Any, ranked: bool) -> Any:
     >>> answer_of(np.float32([0.1, 0.7, 0.2]), ranked=False), answer_of(np.int64(3), ranked=False), answer_of(2, ranked=True)
     (1, 3, [2])
     """
-    found = output.detach().cpu().numpy() if hasattr(output, "detach") else output
-    found = found.squeeze() if getattr(found, "ndim", 0) else found
+    if type(output) in PLAIN:
+        return [output] if ranked else output
+    found = on_host(output)
+    found = found.squeeze() if hasattr(found, "squeeze") else found
     if getattr(found, "ndim", 0) == 1 and found.dtype.kind == "f":
-        best: list[int] = np.argsort(-found, kind="stable")[:MOST_RANKED].tolist()
-        return best if ranked else best[0]
-    return [plain(found)] if ranked and not isinstance(found, list) else plain(found)
-
-
-def plain(value: Any) -> Any:
-    """Return an array, a tensor or a number of a library as values of Python."""
-    return value.tolist() if hasattr(value, "tolist") else value
+        found = np.argsort(-found, kind="stable")[:5] if ranked else found.argmax()
+    answer = found.tolist() if hasattr(found, "tolist") else found
+    return [answer] if ranked and not isinstance(answer, list) else answer

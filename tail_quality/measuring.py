@@ -1,46 +1,31 @@
-"""Measure functions, or a sweep, by the ordinary plan, pipeline and store."""
+"""Measure functions, or a sweep, by the ordinary plan, visits and store."""
 
-import re
-import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from hashlib import sha256
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.commands.measuring import begun, record_of
-from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
-from orchestrator.commands.progress import Progress, pace_of
+from orchestrator.commands import measuring as command
+from orchestrator.commands.planning import compose_campaign, open_site, plan_on
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.report.text import seconds
-from orchestrator.report.trial_names import short_names
-from orchestrator.running.executor import Site
-from orchestrator.running.pipeline import run_trials
-from orchestrator.running.plan import Plan
+from orchestrator.running.pipeline import own_rule, run_in_visits
+from orchestrator.running.trial import TrialRun
 from orchestrator.storage.files import write_results
 from orchestrator.storage.handover import Prepared
-from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from tail_quality.held import Held, holding
-from tail_quality.results import Comparison, Result, bound_of
-
-CONF = Path(__file__).parent / "conf"
-PREFIX = "tail-quality-"
-Say = Callable[[str], None]
-R = TypeVar("R", bound=Result)
-
-
-def tell(message: str) -> None:
-    """Say something on stderr."""
-    print(message, file=sys.stderr)  # noqa: T201
+from tail_quality.held import Held, holding, rows_and_samples
+from tail_quality.results import COMPARED, Result, ns_of
 
 
 def measure(
@@ -57,7 +42,7 @@ def measure(
     isolate: bool = False,
     name: str | None = None,
     overrides: Sequence[str] = (),
-    say: Say | None = tell,
+    say: Callable[[str], None] | None = command.tell,
 ) -> Result:
     """Measure the tail quality of a function over labelled inputs.
 
@@ -93,8 +78,9 @@ def measure(
     TrialFailed
         where the function raises.
     """
-    given = Held({name or name_of(fn): fn}, inputs, labels, metric, preprocess, postprocess, batch is not None)
-    return _measured(Result, given, deadline, rounds, batch or 1, isolate, overrides, say)
+    functions = {name or getattr(fn, "__name__", type(fn).__name__).strip("<_>"): fn}
+    given = Held(functions, *rows_and_samples(inputs, labels), [metric], preprocess, postprocess, batch)
+    return _measured("python", given, deadline, rounds, isolate, overrides, say)
 
 
 def compare(
@@ -110,28 +96,29 @@ def compare(
     batch: int | None = None,
     isolate: bool = False,
     overrides: Sequence[str] = (),
-    say: Say | None = tell,
-) -> Comparison:
+    say: Callable[[str], None] | None = command.tell,
+) -> Result:
     """Compare functions on the same inputs: their visits alternate, and each is held against the first.
 
     Parameters and errors are those of `measure`; ``functions`` are by name.
     """
-    if len(functions) < 2:
-        raise InputError(f"{len(functions)} functions: a comparison takes at least two, by name", key="functions")
-    given = Held(functions, inputs, labels, metric, preprocess, postprocess, batch is not None)
-    return _measured(Comparison, given, deadline, rounds, batch or 1, isolate, overrides, say)
+    given = Held(functions, *rows_and_samples(inputs, labels), [metric], preprocess, postprocess, batch)
+    return _measured(COMPARED, given, deadline, rounds, isolate, overrides, say)
 
 
-def run(*words: str, multirun: bool = False, config_dirs: Sequence[Path] = (), say: Say | None = tell) -> Result:
-    """Measure what the words of a command line describe: ``run("+sweep=vision", 'analysis.primary="50 ms"')``.
+def run(*words: str, multirun: bool = False, config_dirs: Sequence[Path] = (), quiet: bool = False) -> Result:
+    """Measure what the words of a command line describe, as the command does: ``run("+sweep=vision", 'analysis.primary="50 ms"')``.
 
-    ``multirun`` is ``-m``: several values of a key make several trials. The results lie where the command would put them.
+    ``multirun`` is ``-m``: several values of a key make several trials. Results and report lie where the command would put them, and the
+    answer is printed; ``quiet`` leaves out how far it is.
     """
-    composed = compose_campaign(words, multirun, config_dirs, quiet=True)
+    composed = compose_campaign(words, multirun, config_dirs, quiet=quiet)
     with open_site(composed.campaign, composed.trials) as site:
-        plan = plan_of(site, composed)
-        with begun(record_of(words, composed, plan), trust=False) as writer:
-            _run(writer, plan, site, say)
+        plan = plan_on(site, composed)
+        if plan.infeasible:
+            raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan", "unsupported")
+        with command.begun(command.record_of(words, composed, plan), trust=False) as writer:
+            command.measure(writer, plan.trials, site, quiet, full=False)
     return Result(writer.directory)
 
 
@@ -140,99 +127,60 @@ def load_config(*words: str, multirun: bool = False, config_dirs: Sequence[Path]
     return compose_campaign(words, multirun, config_dirs, quiet=True).trials
 
 
-def name_of(fn: Any) -> str:
-    """Return a name for a function that results can hold.
-
-    Examples
-    --------
-    >>> name_of(len), name_of(lambda x: x)
-    ('len', 'lambda')
-    """
-    found = getattr(fn, "__qualname__", type(fn).__name__)
-    return re.sub(r"[^A-Za-z0-9_.]+", "_", found.rpartition("<locals>.")[2]).strip("_.") or "function"
-
-
 class Announcing(Progress):
-    """Says once how long the rounds of all trials take, when the first one is warm."""
+    """Says once how long the rounds of all trials take, when these are warm."""
 
-    def __init__(self, trials: Sequence[PlannedTrial], say: Say) -> None:
-        super().__init__(len(trials), None, short_names(trials))
-        self._all, self._tell, self._told = trials, say, False
+    def __init__(self, trials: int, say: Callable[[str], None] | None) -> None:
+        super().__init__(trials, None)
+        self._tell, self._rounds_s = say, list[float]()
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         super().trial_prepared(planned, prepared)
-        measurement, at_once = planned.trial.measurement, len(self._all)
-        rounds = pace_of(measurement).least
-        round_s = prepared.cold_start["warmup_rounds_ns"][-1] / 1e9
-        took = seconds(rounds * round_s * max(at_once, 1 + measurement.pause))
-        if not self._told:
-            self._tell(f"{rounds} rounds{f' of each of {at_once}' if at_once > 1 else ''}, in visits with pauses: about {took}")
-        self._told = True
-
-
-def plan_of(site: Site, composed: Composed) -> Plan:
-    """Return the plan of a campaign. Raises InputError for a trial that cannot run here."""
-    plan = plan_on(site, composed)
-    if plan.infeasible:
-        raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan", "unsupported")
-    return plan
+        measurement = planned.trial.measurement
+        self._rounds_s.append(prepared.cold_start["warmup_rounds_ns"][-1] / 1e9)
+        if self._tell is not None and len(self._rounds_s) == self._trials:
+            cycle_s = max(sum(self._rounds_s), (1 + measurement.pause) * max(self._rounds_s))
+            rounds = f"{measurement.max_rounds} rounds{f' of each of {self._trials}' if self._trials > 1 else ''}"
+            self._tell(f"{rounds}, in visits with pauses: about {seconds(measurement.max_rounds * cycle_s)}")
 
 
 def _measured(
-    kind: type[R], given: Held, deadline: str | None, rounds: int, batch: int, isolate: bool, overrides: Sequence[str], say: Say | None
-) -> R:
-    with ExitStack() as failed, holding(given), stored(given, isolate) as where:
-        words = [
-            "model=function", "task=labelled", "runtime=python", f"task.metric={given.metric}", *where, *device_words(given),
-            "measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
-            f"measurement.batch={batch}", *([] if deadline is None else [f"analysis.primary='{bound_of(deadline)}'"]), *overrides,
-        ]  # fmt: skip
-        composed = compose_campaign(words, config_dirs=[CONF], quiet=True)
-        [like] = composed.trials
-        options = {name: {**like.model.options, "function": name} for name in given.functions}
-        models = [like.model.model_copy(update={"name": name, "options": of}) for name, of in options.items()]
-        composed = replace(composed, noted=tuple((like.model_copy(update={"model": model}), "") for model in models))
-        folder = Path(mkdtemp(prefix=PREFIX))
-        failed.callback(shutil.rmtree, folder, ignore_errors=True)
-        with open_site(composed.campaign, composed.trials) as site:
-            plan = plan_of(site, composed)
+    name: str, given: Held, deadline: str | None, rounds: int, isolate: bool, overrides: Sequence[str], say: Callable[[str], None] | None
+) -> Result:
+    words = [
+        "model=function", "model.name=" + ",".join(f"'{function}'" for function in given.functions), "task=labelled",
+        "runtime=python", *device_words(given), *([] if isolate else ["cluster=inline"]),
+        f"measurement.batch={given.batch or 1}",
+        "measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
+        *([] if deadline is None else [f"analysis.primary='{ns_of(deadline) / 1e6:.12g} ms'"]), *overrides,
+    ]  # fmt: skip
+    composed = compose_campaign(words, True, [Path(__file__).parent / "conf"], quiet=True)
+    stop, clock, primary = threading.Event(), time.monotonic_ns, composed.campaign.analysis.primary
+    with ExitStack() as made:
+        folder = Path(made.enter_context(TemporaryDirectory(prefix="tail-quality-", ignore_cleanup_errors=True)), "campaign")
+        with holding(given, shared=isolate), open_site(composed.campaign, composed.trials) as site:
+            plan = plan_on(site, composed)
+            if plan.infeasible:
+                raise InputError(plan.infeasible[0].reason or "cannot run here", "unsupported")
             # No words of a command line: none measures this again.
-            record = record_of((), composed, plan).model_copy(update={"name": "python"})
-            with CampaignWriter.create(folder / "campaign", record) as writer:
-                _run(writer, plan, site, say)
-        failed.pop_all()
-    return kind(writer.directory, folder)
-
-
-def _run(writer: CampaignWriter, plan: Plan, site: Site, say: Say | None) -> None:
-    stop, analysis = threading.Event(), writer.record.config.analysis
-    progress = Progress(len(plan.trials), None) if say is None else Announcing(plan.trials, say)
-    with site.executor() as executor:
-        try:
-            run_trials(plan.trials, executor, writer, progress, stop, analysis.primary)
-        except KeyboardInterrupt:
-            stop.set()
-            raise
-    for planned in writer.record.trials:
-        if planned.state != "done":
-            faults = [fault.name for record in [writer.read_trial(planned.trial_id)] if record is not None for fault in record.faults]
-            raise TrialFailed(f"{planned.trial.model.name} {planned.state}: {planned.reason}", faults[-1] if faults else "process failed")
-    write_results(writer.directory, analyse(open_campaign(writer.directory), analysis, leave_out=True).tables, {})
-
-
-@contextmanager
-def stored(given: Held, isolate: bool) -> Iterator[list[str]]:
-    """Yield the words that say where trials find what is measured: in this process, or in a file for processes of their own."""
-    if not isolate:
-        yield ["cluster=inline"]
-        return
-    from ray.cloudpickle import dumps
-
-    with TemporaryDirectory(prefix=PREFIX) as folder:
-        content = dumps(given)  # type: ignore[no-untyped-call]
-        store = Path(folder, sha256(content).hexdigest())
-        store.write_bytes(content)
-        yield [f"system.paths={{model.store: {store}, task.store: {store}}}"]
+            record = command.record_of((), composed, plan).model_copy(update={"name": name})
+            with CampaignWriter.create(folder, record) as writer, site.executor() as executor:
+                observer = Announcing(len(plan.trials), say)
+                runs = [
+                    TrialRun(
+                        one, partial(own_rule, one, primary), executor, writer, observer, stop, clock, among_others=len(plan.trials) > 1
+                    )
+                    for one in plan.trials
+                ]
+                # In the calling thread: a function may use what belongs to it, as a connection of SQLite does.
+                run_in_visits(runs, stop, str(record.created_at), clock)
+        for planned in writer.record.trials:
+            if planned.state != "done":
+                raise TrialFailed(f"{planned.trial.model.name} {planned.state}: {planned.reason}", "process failed")
+        result = Result(folder)
+        write_results(folder, result.analysed.tables, {})
+        weakref.finalize(result, made.pop_all().close)
+    return result
 
 
 def device_words(given: Held) -> list[str]:

@@ -4,16 +4,11 @@ import re
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from tail_quality.results import Result
-
 KEY = "tail_quality"
-COLUMNS = ["test", "quality", "95 % interval", "p50", "p99", "asked", "verdict", "stored before"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def tail_quality(request: pytest.FixtureRequest) -> "Callable[..., Result]":
+def tail_quality(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Measure a function, as `tail_quality.measure` does, and hold its quality within a deadline against ``at_least``.
 
     The test fails where that is shown to be less, or what was stored before to be better; it is skipped where too little is shown.
@@ -46,22 +41,27 @@ def tail_quality(request: pytest.FixtureRequest) -> "Callable[..., Result]":
         *,
         deadline: str,
         at_least: float = 0.95,
-        of: Literal["absolute", "ideal"] = "absolute",
         rounds: int = 120,
         **settings: Any,
-    ) -> "Result":
+    ) -> Any:
         from orchestrator.report.text import milliseconds, quality, quality_within
         from tail_quality.measuring import measure
 
         result = measure(fn, inputs, labels, deadline=deadline, rounds=rounds, say=say, **settings)
-        found = result.verdict(deadline, at_least, of)
+        found = result.verdict(deadline, at_least)
         before, worse = against(options.tail_quality_compare / name, result) if options.tail_quality_compare else ("", False)
         if options.tail_quality_save:
             result.save(options.tail_quality_save / name / f"{result.created_at:%Y-%m-%dT%H-%M-%S.%fZ}")
-        limits, times = result.quality_interval(deadline), [milliseconds(result.latency(one) * 1e6) for one in (50, 99)]
-        missing = f": {found.more_rounds} more rounds" if found.more_rounds else ""
-        asked, verdict = f"{at_least:g} within {deadline}", f"{found.outcome}{missing}"
-        row = [request.node.name, quality(result.quality(deadline)), quality_within(*limits), *times, asked, verdict, before]
+        verdict = f"{found.outcome}{f': {found.more_rounds} more rounds' if found.more_rounds else ''}"
+        row = [
+            request.node.name,
+            quality(result.quality(deadline)),
+            quality_within(*result.quality_interval(deadline)),
+            *(milliseconds(result.latency(percentile) * 1e6) for percentile in (50, 99)),
+            f"{at_least:g} within {deadline}",
+            verdict,
+            before,
+        ]
         request.node.user_properties.append((KEY, row))
         if worse or found.outcome == "not met" or (found.outcome == "inconclusive" and options.tail_quality_strict):
             pytest.fail(f"{verdict}: {found.why}{f'; {before}' if worse else ''}", pytrace=False)
@@ -72,34 +72,35 @@ def tail_quality(request: pytest.FixtureRequest) -> "Callable[..., Result]":
     return check
 
 
-def against(folder: Path, result: "Result") -> tuple[str, bool]:
+def against(folder: Path, result: Any) -> tuple[str, bool]:
     """Return how a result stands to what earlier sessions stored in a folder, in words, and whether it is shown worse."""
-    from orchestrator.compare.campaigns import compare_places
+    from orchestrator.compare.campaigns import compare
     from orchestrator.compare.rows import WORSE
-    from orchestrator.compare.sides import add_to_baseline, write_baseline
+    from orchestrator.compare.sides import baseline_of
     from orchestrator.storage.reader import open_campaign
 
-    stored = [open_campaign(path.parent) for path in sorted(folder.glob("*/campaign.json"))]
+    analysis = result.analysed.analysis
+    stored = [baseline_of(open_campaign(path.parent), analysis) for path in sorted(folder.glob("*/campaign.json"))]
     if not stored:
         return "nothing stored", False
-    with TemporaryDirectory(prefix="tail-quality-") as made:
-        baseline = Path(made, "baseline.json")
-        write_baseline(stored[0], stored[0].record.config.analysis, baseline)
-        for campaign in stored[1:]:
-            add_to_baseline(campaign, baseline)
-        [row, *_] = compare_places(baseline, result.directory, ()).rows
+    row = compare(stored[0].model_copy(update={"added": tuple(stored[1:])}), open_campaign(result.directory), analysis).rows[0]
     means = f"{sum(row.means_before) / len(row.means_before):.3f} in {len(stored)}: " if row.means_before else ""
     return f"{means}{row.outcome}", row.kind == WORSE
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Show what the fixture has measured."""
-    reports = [report for of_kind in terminalreporter.stats.values() for report in of_kind if getattr(report, "when", "") == "call"]
-    rows = [value for report in reports for key, value in report.user_properties if key == KEY]
-    if rows:
+    reports = (report for of_kind in terminalreporter.stats.values() for report in of_kind if getattr(report, "when", "") == "call")
+    if rows := [value for report in reports for key, value in report.user_properties if key == KEY]:
         from orchestrator.report.table import Table
         from orchestrator.report.terminal import Terminal
 
-        Terminal(written := StringIO()).table(Table("", COLUMNS, rows, right=frozenset(["quality", "p50", "p99"])))
+        table = Table(
+            title="",
+            columns=["test", "quality", "95 % interval", "p50", "p99", "asked", "verdict", "stored before"],
+            rows=rows,
+            right=frozenset(["quality", "p50", "p99"]),
+        )
+        Terminal(written := StringIO()).table(table)
         terminalreporter.section("tail quality")
         terminalreporter.write_line(written.getvalue().strip("\n"))

@@ -65,7 +65,7 @@ def test_a_session_is_compared_with_those_before(pytester: pytest.Pytester) -> N
     # The same test of a function that has become late is shown worse, although it asks for little.
     worse = CODE.replace(
         "    result = tail_quality(abs, INPUTS",
-        "    abs = lambda number: late(number)\n    abs.__qualname__ = 'abs'\n    result = tail_quality(abs, INPUTS",
+        "    abs = lambda number: late(number)\n    abs.__name__ = 'abs'\n    result = tail_quality(abs, INPUTS",
     )
     pytester.makepyfile(worse.replace("at_least=0.5, rounds=40)\n    assert", "at_least=0.001, rounds=40)\n    assert"))
     done = pytester.runpytest_inprocess(*ARGUMENTS, "--tail-quality-compare=stored", "-k", "kept")
