@@ -134,6 +134,7 @@ def function(function: str) -> Function:
     convert, infer = recognised(given.functions[function])
     takes_batches, ranked = given.batch is not None or convert is not None, given.metrics[0] in ("top1", "top5")
     first, last = given.preprocess, given.postprocess
+    is_direct = not (takes_batches or ranked or first or last)  # whether nothing stands between the input, the call and a plain answer
 
     def before(items: Sequence[Any]) -> Any:
         ready = items if first is None else list(map(first, items))
@@ -141,10 +142,12 @@ def function(function: str) -> Function:
         return batch if convert is None else convert(batch)
 
     def after(output: Any) -> list[Any]:
+        if is_direct and type(output) in PLAIN:
+            return [output]
         each = on_host(getattr(output, "logits", output)) if takes_batches else [output]  # models of transformers have logits
         return [answer_of(one if last is None else last(one), ranked) for one in each]
 
-    return Function(before, infer, after)
+    return Function((lambda items: items[0]) if is_direct else before, infer, after)
 
 
 def recognised(function: Any) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any]]:
@@ -184,8 +187,6 @@ def answer_of(output: Any, ranked: bool) -> Any:
     >>> answer_of(np.float32([0.1, 0.7, 0.2]), ranked=False), answer_of(np.int64(3), ranked=False), answer_of(2, ranked=True)
     (1, 3, [2])
     """
-    if type(output) in PLAIN:
-        return [output] if ranked else output
     found = on_host(output)
     found = found.squeeze() if hasattr(found, "squeeze") else found
     if getattr(found, "ndim", 0) == 1 and found.dtype.kind == "f":

@@ -150,7 +150,7 @@ def _measured(
     words = [
         "model=function", "model.name=" + ",".join(f"'{function}'" for function in given.functions), "task=labelled",
         "runtime=python", *device_words(given), *([] if isolate else ["cluster=inline"]),
-        f"measurement.batch={given.batch or 1}",
+        f"measurement.batch={1 if given.batch is None else given.batch}",
         "measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
         *([] if deadline is None else [f"analysis.primary='{ns_of(deadline) / 1e6:.12g} ms'"]), *overrides,
     ]  # fmt: skip

@@ -31,8 +31,7 @@ def tail_quality(request: pytest.FixtureRequest) -> Callable[..., Any]:
         reporter, capture = map(request.config.pluginmanager.getplugin, ("terminalreporter", "capturemanager"))
         if reporter is not None and capture is not None:  # a worker of pytest-xdist has no terminal
             with capture.global_and_fixture_disabled():
-                reporter.ensure_newline()
-                reporter.write_line(f"{request.node.name}: {message}")
+                reporter.write_sep("-", f"{request.node.name}: {message}")
 
     def check(
         fn: Any,

@@ -120,8 +120,8 @@ FLAGS = {
         Flag(
             "unpinned",
             "threads could run on other cores, too: cluster=inline pins nothing and starts no "
-            "fresh process",
-            "leave out cluster=inline; ask for fewer system.cores",
+            "fresh process (isolation: none)",
+            "leave out cluster=inline (in Python: isolate=True); ask for fewer system.cores",
         ),
         Flag(
             "machine shared with other trials",

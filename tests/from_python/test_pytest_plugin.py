@@ -1,3 +1,4 @@
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,16 @@ import tail_quality as tq
 from tail_quality.pytest_plugin import against
 
 pytest_plugins = ["pytester"]
-ARGUMENTS = ("-p", "tail_quality.pytest_plugin", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=short", "-rA")
+INSTALLED = any(one.value == "tail_quality.pytest_plugin" for one in entry_points(group="pytest11"))
+ARGUMENTS = (
+    *(() if INSTALLED else ("-p", "tail_quality.pytest_plugin")),
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:cacheprovider",
+    "--tb=short",
+    "-rA",
+)
 CODE = """
 import time
 

@@ -1,0 +1,142 @@
+"""What `tail_quality` costs and decides: time added to a sample, figures stored, verdicts on equal and slower functions, a pytest session.
+
+Comparisons are made beside a process that takes one core for times drawn between 0.1 and 2 s, and leaves it for as long.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import tail_quality as tq
+from benchmarks.common import ENVIRONMENT, Benchmark, Figure, at_least, at_most, cost_of, neighbours
+
+SAMPLES, PAIRS = 20_000, 9
+EQUAL, SLOWER = 200, 30
+NO_PAUSE = ["measurement.pause=0"]
+PLUGIN = "tail_quality.pytest_plugin"
+TESTS = """
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_in_time(tail_quality, number):
+    numbers = list(range(100))
+    tail_quality(abs, numbers, numbers, deadline="20 ms", at_least=0.9)
+"""
+
+
+def same(value: int) -> int:
+    return value
+
+
+def bare_ns(inputs: Sequence[int]) -> float:
+    """Return what a loop with two readings of the clock around each call takes, ns a sample."""
+    clock = time.perf_counter_ns
+    began = clock()
+    for value in inputs:
+        before = clock()
+        same(value)
+        after = clock()
+    assert after >= before
+    return (after - began) / len(inputs)
+
+
+def measured_ns(inputs: Sequence[int]) -> float:
+    """Return what a round of `measure` takes, ns a sample: with four readings of the clock, three stages, and a place for the answer."""
+    result = tq.measure(same, inputs, inputs, rounds=8, overrides=NO_PAUSE, say=None)
+    [trial] = result.trials().column("trial").to_pylist()
+    return statistics.median(result.rounds(trial).column("duration_ns").to_pylist()) / len(inputs)
+
+
+def busy(turns: int) -> Callable[[int], int]:
+    """Return a function that computes for a time in proportion to ``turns``, and answers with what it was given."""
+
+    def compute(value: int) -> int:
+        for _ in range(turns):
+            pass
+        return value
+
+    return compute
+
+
+def verdicts(turns: int, rounds: int) -> list[str]:
+    """Return the verdicts of comparing a function with one of so many turns in place of 10,000: on quality, then on median latency."""
+    inputs = list(range(8))
+    functions = {"before": busy(10_000), "after": busy(turns)}
+    deadline = f"{tq.measure(functions['before'], inputs, inputs, rounds=4, overrides=NO_PAUSE, say=None).latency(75):.6f} ms"
+    found = tq.compare(functions, inputs, inputs, deadline=deadline, rounds=rounds, say=None)
+    return [change.verdict for change in found.changes]
+
+
+def largest_difference(folder: Path) -> float:
+    """Return the largest difference between figures of a result and those that `report` writes of what it has saved."""
+    numbers = list(range(200))
+    result = tq.measure(same, numbers, [number - number % 50 // 49 for number in numbers], deadline="0.001 ms", say=None)
+    saved = result.save(folder / "saved")
+    cost_of("report", saved)
+    stored = tq.open(saved)
+    of_quality = next(row for row in stored.table("tail_quality").to_pylist() if (row["threshold"], row["clock"]) == ("0.001 ms", "total"))
+    of_latency = next(row for row in stored.table("latency").to_pylist() if (row["percentile"], row["clock"]) == (99, "total"))
+    low, high = result.quality_interval("0.001 ms")
+    pairs = [
+        (result.quality("0.001 ms"), of_quality["mean"]),
+        (low, of_quality["interval_low"]),
+        (high, of_quality["interval_high"]),
+        (result.latency(99), of_latency["value_ns"] / 1e6),
+    ]
+    return max(abs(mine - theirs) for mine, theirs in pairs)
+
+
+def session_s(folder: Path) -> float:
+    """Return what a session of pytest with three measurements of the fixture takes."""
+    (folder / "test_in_time.py").write_text(TESTS)
+    installed = any(one.value == PLUGIN for one in entry_points(group="pytest11"))
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *([] if installed else ["-p", PLUGIN])]
+    began = time.perf_counter()
+    subprocess.run(words, cwd=folder, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def measure(asked: Namespace) -> Iterator[Figure]:
+    inputs = list(range(SAMPLES))
+    measured_ns(inputs[:10])  # imports
+    each = [(bare_ns(inputs), measured_ns(inputs)) for _ in range(3 if asked.quick else PAIRS)]
+    peer = f"bare loop {statistics.median(bare for bare, _ in each):.0f} ns"
+    yield Figure("added to a sample", statistics.median(mine - bare for bare, mine in each), "ns", peer)
+    with tempfile.TemporaryDirectory() as scratch:
+        yield Figure("figures saved and reported: largest difference", largest_difference(Path(scratch)))
+        yield Figure("a pytest session with three measurements", session_s(Path(scratch)), "s")
+    equal, slower = (asked.equal, asked.slower) if not asked.quick else (10, 5)
+    with neighbours([sorted(os.sched_getaffinity(0))], 0.1, 2):
+        false = sum(not {"better", "worse"}.isdisjoint(verdicts(10_000, 30)) for _ in range(equal))
+        yield Figure(f"equal functions: verdicts of {equal}", false)
+        found = sum(verdicts(11_000, 60)[-1] == "worse" for _ in range(slower))
+        yield Figure(f"slower by 10 %: found in {slower}", 100 * found / slower, "%")
+
+
+BENCHMARK = Benchmark(
+    "from_python",
+    "What `tail_quality.measure` adds to a sample, whether `compare` keeps quiet and finds what it should, and what a pytest session takes",
+    measure,
+    bars={
+        "added to a sample": at_most(500),
+        "figures saved and reported: largest difference": at_most(0),
+        "a pytest session with three measurements": at_most(30),
+        f"equal functions: verdicts of {EQUAL}": at_most(17),
+        f"slower by 10 %: found in {SLOWER}": at_least(90),
+    },
+    peer="a loop with two readings of the clock",
+    options={
+        "--equal": {"type": int, "default": EQUAL, "help": "comparisons of a function with itself"},
+        "--slower": {"type": int, "default": SLOWER, "help": "comparisons with one slower by 10 %%"},
+    },
+)
+
+if __name__ == "__main__":
+    sys.exit(BENCHMARK.main())
