@@ -23,7 +23,7 @@ from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import of_visits
 from orchestrator.assessment.kinds.means import TailQuality
-from orchestrator.assessment.subjects import Measured, Subject
+from orchestrator.assessment.subjects import Measured, NotShown, Subject
 from orchestrator.assessment.values import Time
 from orchestrator.commands.reading import print_summary
 from orchestrator.contracts import InputError, nearest
@@ -92,7 +92,10 @@ class Result(Results):
         data = self._data(of)
         group = next(one for one in self.analysed.groups if data.trial_id in one.flags)
         asked = TailQuality(threshold=f"{ns_of(deadline)} ns", at_least=float(at_least), of="absolute")
-        found = asked.judge(Subject(data.record.match_key, (Measured(data.record, group, data),)), LEVEL)
+        try:
+            found = asked.judge(Subject(data.record.match_key, (Measured(data.record, group, data),)), LEVEL)
+        except NotShown as error:
+            return Verdict("inconclusive", str(error), None)
         why = f"{found.said}{f': {found.missing}' if found.missing else ''}"
         if found.verdict != "not shown":
             return Verdict(found.verdict, why, None)

@@ -40,8 +40,8 @@ def variables(step: dict[str, Any], inputs: dict[str, str]) -> dict[str, str]:
     return {name: EXPRESSION.sub(lambda match: values[match[1]], text) for name, text in step.get("env", {}).items()}
 
 
-def job(folder: Path, name: str = "Measure and compare", action: Path = ROOT, **inputs: str) -> Job:
-    """Run a step with bash as GitHub calls it."""
+def job(folder: Path, name: str = "Measure and compare", packages: Path = ROOT, **inputs: str) -> Job:
+    """Run a step as it is written, by bash without the options that GitHub gives it: a step sets its own."""
     files = {name: folder / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     for path in files.values():
         path.write_text("")
@@ -50,13 +50,13 @@ def job(folder: Path, name: str = "Measure and compare", action: Path = ROOT, **
     script.write_text(STEPS[name]["run"])
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "GITHUB_ACTION_PATH": str(action),
+        "PYTHONPATH": str(packages),
+        "GITHUB_ACTION_PATH": str(ROOT),
         **variables(STEPS[name], given),
         **{key: str(path) for key, path in files.items()},
     }
     done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
+        ["bash", "--noprofile", "--norc", str(script)],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
@@ -116,6 +116,39 @@ def test_a_baseline_takes_three_campaigns(tmp_path: Path) -> None:
     assert done.outputs["verdict"] == ("pass", "fail")[done.code]
     assert re.search(r"\*\*(Pass|Fail)", done.summary)
     assert "Baseline: 3 campaigns" in done.summary
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first step installs, in a folder of its own; what that needs is in this environment."""
+    folder = tmp_path_factory.mktemp("installed")
+    done = job(folder, "Install", tests="test_speed.py", install=f"--no-deps --target '{folder}/packages' GITHUB_ACTION_PATH")
+    assert done.code == 0, done.told
+    return folder / "packages"
+
+
+@pytest.mark.parametrize(
+    ("labels", "rounds", "inputs", "code", "verdict"),
+    [
+        ([1, 2], 40, {}, 0, "pass"),
+        ([1, 4], 40, {}, 1, "fail"),
+        ([1, 2], 2, {}, 1, "fail"),
+        ([1, 2], 2, {"allow_no_verdict": "true"}, 0, "pass"),
+        ([1, 2], 40, {"baseline": "before"}, 0, "pass"),
+        ([1, 2], 40, {"tests": "test_speed.py -k nothing"}, 2, "error"),
+        ([1, 2], 0, {}, 2, "error"),
+        ([1, 2], 40, {"before": "a"}, 2, "error"),
+    ],
+)
+def test_a_repository_needs_a_file_of_tests_alone(
+    tmp_path: Path, packages: Path, labels: list[int], rounds: int, inputs: dict[str, str], code: int, verdict: str
+) -> None:
+    called = f"tail_quality(abs, [1, 2], {labels}, deadline='60 s', at_least=0.75, rounds={rounds})" if rounds else "pass"
+    (tmp_path / "test_speed.py").write_text(f"def test_abs(tail_quality):\n    {called}\n")
+    done = job(tmp_path, packages=packages, **{"tests": "test_speed.py", **inputs})
+    assert (done.code, done.outputs["exit-code"], done.outputs["verdict"]) == (code, str(code), verdict), done.told
+    assert ("test_abs" in done.summary) == (code < 2)
+    assert len(list((tmp_path / "tail-quality-results" / "tests").glob("*/*/campaign.json"))) == (code < 2)
 
 
 def in_this_process(folder: Path, *words: str) -> None:
