@@ -19,4 +19,3 @@ numbers = [9_973, 9_991, 10_007, 10_011]
 primes = [True, False, True, False]
 found = tq.compare({"old": old, "new": new}, numbers, primes, deadline="1 ms", rounds=int(sys.argv[1]) if sys.argv[1:] else 60)
 print(found)
-print(*(change.verdict for change in found.changes), sep="\n")

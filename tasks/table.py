@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,9 @@ class Table:
             found.append(Sample(f"row-{number:06d}", label, str(label), slices, payload=features))
         return found
 
-    def decode(self, encoded: bytes) -> Mapping[str, Any]:
+    def decode(self, encoded: bytes) -> Any:
         """Return the features of a row by the names of their columns."""
-        features: Mapping[str, Any] = json.loads(encoded)
-        return features
+        return json.loads(encoded)
 
     def _table(self) -> Any:
         from pyarrow import ArrowInvalid, csv, parquet
@@ -59,6 +58,7 @@ class Table:
             ) from error
         for key, name in (("task.label", self._label), ("task.group", self._group or self._label)):
             if name not in table.column_names:
-                known = nearest(name, table.column_names)
-                raise InputError(f"{key}={name}: {self._path} has no such column; {known}", "unknown", key, name)
+                raise InputError(
+                    f"{key}={name}: {self._path} has no such column; {nearest(name, table.column_names)}", "unknown", key, name
+                )
         return table

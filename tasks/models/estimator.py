@@ -73,6 +73,5 @@ class LoadedEstimator:
         rows = [[sample[name] for name in columns] for sample in samples]
         return np.array(rows) if self._frame is None else self._frame(rows, columns=columns)
 
-    def postprocess(self, outputs: Any) -> list[Any]:
-        answers: list[Any] = np.asarray(outputs).tolist()
-        return answers
+    def postprocess(self, outputs: Any) -> Any:
+        return np.asarray(outputs).tolist()

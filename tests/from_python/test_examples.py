@@ -1,19 +1,28 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
-    root = str(path.parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run([sys.executable, path, "2"], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert "2 rounds" in done.stderr
+
+
+def test_the_gallery_has_a_small_picture_of_each_example() -> None:
+    page = (ROOT / "docs" / "gallery.md").read_text("utf-8")
+    for path in EXAMPLES:
+        assert f"(../examples/{path.name})" in page
+        assert (ROOT / "docs" / "gallery" / f"{path.stem}.png").stat().st_size < 60_000
+    assert len(re.findall(r"gallery/\w+\.png", page)) == len(EXAMPLES)
