@@ -3,6 +3,7 @@ import importlib
 import os
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -197,6 +198,30 @@ def test_visits_of_a_comparison_alternate_and_show_what_is_slower() -> None:
         found.quality("5 ms")
     with pytest.raises(InputError):
         found.quality("p95", "new")
+
+
+def test_a_saved_comparison_has_its_changes(tmp_path: Path) -> None:
+    found = tq.compare({"second": abs, "first": abs}, [1, 2], [1, 2], deadline="1 s", rounds=24, say=None)
+    assert [(change.name, change.against, change.what) for change in found.changes] == [
+        ("first", "second", "accuracy within 1000 ms"),
+        ("first", "second", "median latency (log ratio)"),
+    ]
+    assert tq.open(found.save(tmp_path / "mine")).changes == found.changes
+
+
+def test_a_function_is_called_in_the_thread_that_measures() -> None:
+    found = tq.measure(lambda _: threading.get_ident(), [1], [threading.get_ident()], rounds=1, say=None)
+    assert found.quality("60 s") == 1
+
+
+def test_inputs_that_cannot_be_told_never_pass_for_the_same_data() -> None:
+    def digest(inputs: list[Any]) -> str:
+        found = tq.measure(lambda one: 1, inputs, [1], rounds=1, say=None)
+        return str(found.trial(found.trials().column("trial")[0].as_py())["digests"]["data"])
+
+    locked = [threading.Lock()]
+    assert digest(locked) != digest(locked)
+    assert digest([np.ones(3)]) == digest([np.ones(3)]) != digest([np.zeros(3)])
 
 
 def test_frames_come_from_the_library_that_is_installed(measured: tq.Result, monkeypatch: pytest.MonkeyPatch) -> None:
