@@ -135,7 +135,6 @@ class Announcing(Progress):
         self._tell, self._rounds_s = say, list[float]()
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
-        super().trial_prepared(planned, prepared)
         measurement = planned.trial.measurement
         self._rounds_s.append(prepared.cold_start["warmup_rounds_ns"][-1] / 1e9)
         if self._tell is not None and len(self._rounds_s) == self._trials:

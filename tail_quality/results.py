@@ -91,12 +91,13 @@ class Result(Results):
         """Return whether quality within a deadline is at least so much, of rounds to come, with 95 % confidence."""
         data = self._data(of)
         group = next(one for one in self.analysed.groups if data.trial_id in one.flags)
-        asked = TailQuality(threshold=f"{ns_of(deadline)} ns", at_least=float(at_least), of="absolute")
         try:
-            found = asked.judge(Subject(data.record.match_key, (Measured(data.record, group, data),)), LEVEL)
-        except NotShown as error:
-            return Verdict("inconclusive", str(error), None)
-        why = f"{found.said}{f': {found.missing}' if found.missing else ''}"
+            found = TailQuality(threshold=f"{ns_of(deadline)} ns", at_least=float(at_least), of="absolute").judge(
+                Subject(data.record.match_key, (Measured(data.record, group, data),)), LEVEL
+            )
+        except NotShown as error:  # of answers that are all wrong, for one
+            return Verdict("not met" if data.judged(data.metric).ideal() < at_least else "inconclusive", str(error), None)
+        why = ": ".join(filter(None, (found.said, found.missing)))
         if found.verdict != "not shown":
             return Verdict(found.verdict, why, None)
         few = FEW_UNITS * data.record.trial.measurement.visit_rounds - len(data.times[data.clock])
