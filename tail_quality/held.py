@@ -5,7 +5,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -53,8 +53,8 @@ _here: ContextVar[Held | None] = ContextVar("held", default=None)
 
 
 @contextmanager
-def holding(given: Held, shared: bool) -> Iterator[None]:
-    """Let trials that this thread measures find what is measured, and where it is ``shared`` the processes that this one starts.
+def holding(given: Held, opening: AbstractContextManager[Any], shared: bool) -> Iterator[Any]:
+    """Open a site whose trials find what is measured: in this thread and, where it is ``shared``, in the processes that the site starts.
 
     These read it from memory that this process lends them: no pickle lies on a disk.
     """
@@ -62,14 +62,16 @@ def holding(given: Held, shared: bool) -> Iterator[None]:
         ended.callback(_here.reset, _here.set(given))
         ended.callback(gc.unfreeze)  # what a trial in this process has taken out of the collection of garbage is the caller's
         if shared:
-            from ray.cloudpickle import dumps
-
             memory = ended.enter_context(os.fdopen(os.memfd_create(MEMORY), "wb"))
+            os.environ[MEMORY] = f"/proc/{os.getpid()}/fd/{memory.fileno()}"  # processes of the site inherit this
+            ended.callback(os.environ.pop, MEMORY)
+        site = ended.enter_context(opening)
+        if shared:
+            from ray.cloudpickle import dumps  # not before: Ray reads its environment, which the site sets, when it is imported
+
             memory.write(dumps(given))  # type: ignore[no-untyped-call]
             memory.flush()
-            os.environ[MEMORY] = f"/proc/{os.getpid()}/fd/{memory.fileno()}"
-            ended.callback(os.environ.pop, MEMORY)
-        yield
+        yield site
 
 
 def held() -> Held:

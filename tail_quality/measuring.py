@@ -157,7 +157,7 @@ def _measured(
     stop, clock, primary = threading.Event(), time.monotonic_ns, composed.campaign.analysis.primary
     with ExitStack() as made:
         folder = Path(made.enter_context(TemporaryDirectory(prefix="tail-quality-", ignore_cleanup_errors=True)), "campaign")
-        with holding(given, shared=isolate), open_site(composed.campaign, composed.trials) as site:
+        with holding(given, open_site(composed.campaign, composed.trials), shared=isolate) as site:
             plan = plan_on(site, composed)
             if plan.infeasible:
                 raise InputError(plan.infeasible[0].reason or "cannot run here", "unsupported")

@@ -94,12 +94,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         from orchestrator.report.table import Table
         from orchestrator.report.terminal import Terminal
 
-        table = Table(
-            title="",
-            columns=["test", "quality", "95 % interval", "p50", "p99", "asked", "verdict", "stored before"],
-            rows=rows,
-            right=frozenset(["quality", "p50", "p99"]),
+        Terminal(written := StringIO()).table(
+            Table(
+                title="",
+                columns=["test", "quality", "95 % interval", "p50", "p99", "asked", "verdict", "stored before"],
+                rows=rows,
+                right=frozenset(["quality", "p50", "p99"]),
+            )
         )
-        Terminal(written := StringIO()).table(table)
         terminalreporter.section("tail quality")
         terminalreporter.write_line(written.getvalue().strip("\n"))

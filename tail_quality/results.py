@@ -73,7 +73,10 @@ class Result(Results):
         return self._at(deadline, of)[1]
 
     def latency(self, percentile: float, of: str | None = None) -> float:
-        """Return a percentile of latency, in ms: of the total time, or under load of the response time."""
+        """Return a percentile of latency, in ms: of the total time, or under load of the response time.
+
+        The result table of this name is ``table("latency")``.
+        """
         data = self._data(of)
         return float(percentile_inverted_cdf(data.served(data.clock), percentile)) / 1e6
 
@@ -90,10 +93,13 @@ class Result(Results):
     def verdict(self, deadline: str, at_least: float, of: str | None = None) -> Verdict:
         """Return whether quality within a deadline is at least so much, of rounds to come, with 95 % confidence."""
         data = self._data(of)
-        group = next(one for one in self.analysed.groups if data.trial_id in one.flags)
         try:
             found = TailQuality(threshold=f"{ns_of(deadline)} ns", at_least=float(at_least), of="absolute").judge(
-                Subject(data.record.match_key, (Measured(data.record, group, data),)), LEVEL
+                Subject(
+                    data.record.match_key,
+                    tuple(Measured(data.record, group, data) for group in self.analysed.groups if data.trial_id in group.flags),
+                ),
+                LEVEL,
             )
         except NotShown as error:  # of answers that are all wrong, for one
             return Verdict("not met" if data.judged(data.metric).ideal() < at_least else "inconclusive", str(error), None)
