@@ -133,6 +133,7 @@ BENCHMARK = Benchmark(
         f"slower by 10 %: found in {SLOWER}": at_least(90),
     },
     peer="a loop with two readings of the clock",
+    is_quick=False,
     options={
         "--equal": {"type": int, "default": EQUAL, "help": "comparisons of a function with itself"},
         "--slower": {"type": int, "default": SLOWER, "help": "comparisons with one slower by 10 %%"},
