@@ -132,7 +132,6 @@ def of_this_data_set(trials: list[TrialData]) -> dict[str, Any]:
 def begun(data: TrialData, cycle_s: float = 10, after_s: float = 0) -> TrialData:
     """Return a trial whose visits of one number begin every ``cycle_s``, from ``after_s`` on; 0.1 s a round."""
     visits = data.visits
-    assert visits is not None
     began = (after_s + cycle_s * visits + 0.1 * np.arange(visits.size)) * 1e9
     return replace(data, evidence=data.evidence | {"started_monotonic_ns": began})
 

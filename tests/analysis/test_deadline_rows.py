@@ -21,8 +21,7 @@ def build(build: Any) -> Any:
     """Build trials in visits of 2 rounds, unless a test says otherwise."""
 
     def made(system: str, times: Any, visits: Any = VISITS, **rest: Any) -> TrialData:
-        data: TrialData = build(system, times, visits=None if visits is None else visits[: len(times)], **rest)
-        return data
+        return build(system, times, visits=None if visits is None else visits[: len(times)], **rest)
 
     return made
 

@@ -68,7 +68,6 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     assert (first["quiet_mean"], first["disturbed_mean"]) == pytest.approx((kept[~SLOW].mean(), kept[SLOW].mean()))
     assert first["boundary"] == pytest.approx((disturbed.evidence["foreign_cpu_ns"] / disturbed.evidence["duration_ns"])[~SLOW].max())
     divided = divide_lateness(late)
-    assert divided is not None
     assert {name: first[name] for name in divided} == divided
     assert (first["late"], first["rounds"], first["flags"]) == (late.mean(), 60, ["a flag"])
     told = list(sentences([dict(row) for row in found], Clock.TOTAL))

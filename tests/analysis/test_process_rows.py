@@ -37,7 +37,6 @@ def test_components_and_costs_are_those_of_the_stored_rounds(build: Any, noise: 
     costs = Costs(row["process_long_run_sd"] ** 2, row["long_run_sd"] ** 2, 3.0, round_s)
     assert row["best_rounds"] == pytest.approx(costs.best_rounds)
     split = best_split([costs], (4 * 3.0 + 160 * round_s) * (1 + 1e-9))
-    assert split is not None
     assert (row["split_processes"], row["split_rounds"]) == (split.processes, split.rounds)
     assert row["split_half_width"] == pytest.approx(split.half_width)
     assert split.half_width <= costs.half_width(4, 40)

@@ -105,12 +105,10 @@ def test_samples_of_one_batch_are_drawn_together(batched: Callable[..., TrialDat
     fours, sixes = (batched(20 * random.lognormal(0, 0.1, (5, 24 // size)), size, f"by{size}", right=21) for size in (4, 6))
     threshold = Threshold("20 ms", 20_000_000, "absolute")
     both = on_time_scores([fours], [sixes], threshold)
-    assert both is not None
     for scores, data in zip(both, (fours, sixes), strict=True):
         assert scores.shape == (5, 2)  # 12 samples each: the least that is whole in batches of 4 and of 6
         assert scores.mean(axis=1) == pytest.approx(data.judged("top1").curve(data.times["total"], [threshold.ns])[0])
     one_size = on_time_scores([fours], [fours], threshold)
-    assert one_size is not None
     assert one_size[0].shape == (5, 6)
 
 

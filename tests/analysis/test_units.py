@@ -27,8 +27,7 @@ def row_of(data: TrialData) -> dict[str, Any]:
 
 def slow_spells(noise: Any, rounds: int) -> np.ndarray:
     """Half of the rounds at a slower speed, ten in a row."""
-    times: np.ndarray = noise(rounds, 20, 20) * np.resize(SPELLS, rounds)[:, None]
-    return times
+    return noise(rounds, 20, 20) * np.resize(SPELLS, rounds)[:, None]
 
 
 def test_the_interval_of_a_mean_is_that_of_korn_and_graubard_over_visits(build: Any, noise: Any) -> None:

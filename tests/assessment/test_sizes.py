@@ -5,27 +5,19 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from null_trials import named
 
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.sizing import Outlook, Size, advice, sizes_of
-from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.requirements import planned_units
 from orchestrator.storage.records import PlannedTrial
 
 
-def planned(system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, **measurement: Any) -> list[PlannedTrial]:
-    document: dict[str, Any] = {
-        "model": {"name": "net", "kind": "image_classification", "target": "x:X", "runtimes": ["torch"], "classes": 9},
-        "task": {"name": "digits", "kind": "image_classification", "target": "x:Y"},
-        "system": {"name": system},
-        "runtime": {"name": "torch"},
-        "measurement": {"min_rounds": 30, **measurement},
-    }
-    if load:
-        document["load"] = load
-    trial = parse_trial(document)
-    trials = [trial.model_copy(update={"repeat": number}) for number in range(repeats)]
-    return [PlannedTrial(trial_id=f"{system}-r{number}", match_key=system, trial=one) for number, one in enumerate(trials)]
+def planned(
+    system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, key: str = "", **measurement: Any
+) -> list[PlannedTrial]:
+    blocks = {"measurement": {"rule": "settled", "min_rounds": 30, "max_rounds": 1000, **measurement}, **({"load": load} if load else {})}
+    return [named(f"{key or system}-r{number}", system={"name": system}, **blocks) for number in range(repeats)]
 
 
 def size(campaign: list[PlannedTrial], samples: int = 100, known: Mapping[str, Any] = MappingProxyType({}), **entry: Any) -> Size:
@@ -89,8 +81,8 @@ def test_what_assess_would_never_show_is_said_before(entry: dict[str, Any], can:
 
 
 def at_rate(rate: float, **measurement: Any) -> PlannedTrial:
-    [one] = planned(load={"name": "periodic", "rate_per_s": rate}, **measurement)
-    return PlannedTrial(trial_id=f"at-{rate:g}-r0", match_key=f"at-{rate:g}", trial=one.trial)
+    [one] = planned(key=f"at-{rate:g}", load={"name": "periodic", "rate_per_s": rate}, **measurement)
+    return one
 
 
 def test_of_several_rates_those_that_decide_take_rounds() -> None:

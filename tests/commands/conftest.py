@@ -1,10 +1,7 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from program import NULL, Done, orchestrator
-
-Call = Callable[..., Done]
+from program import NULL, Call, orchestrator
 
 
 @pytest.fixture

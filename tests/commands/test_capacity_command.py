@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import stored_corpus
-from program import Done
+from program import Call
 from refusals import refused
 
 from orchestrator.analysis.capacity import searches_of
@@ -22,7 +22,6 @@ from orchestrator.storage.records import PlannedTrial
 
 pytestmark = pytest.mark.slow(first=True)
 
-Call = Callable[..., Done]
 WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.ramp_s=0.01", "cluster=inline", "measurement.pause=0")
 MOST_PER_S = 60.0
 """From this rate on every schedule of the tests is overloaded."""

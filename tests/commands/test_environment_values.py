@@ -1,11 +1,11 @@
 """A token in an environment variable reaches the model, and never the results."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Call
 
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.environment_values import known_by_digests, resolved_text
@@ -30,7 +30,7 @@ def written(folder: Path) -> str:
 
 
 def test_the_value_reaches_the_model_and_not_the_results(
-    call: Callable[..., Any], token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Call, token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
     shown = call(*token_words, "--cfg", "job")
@@ -62,7 +62,7 @@ def test_the_value_reaches_the_model_and_not_the_results(
 @pytest.mark.slow
 @pytest.mark.parametrize("value", [TOKEN, f"{TOKEN}\nand-its-second-line\n"])
 def test_a_message_that_repeats_the_value_is_stored_without_it(
-    call: Callable[..., Any], token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
+    call: Call, token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
 ) -> None:
     monkeypatch.setenv("TQ_TEST_TOKEN", value)
     answer = call(*token_words, "model.refused=true", "results_dir=r")
@@ -82,7 +82,7 @@ def composed(words: list[str], *more: str) -> dict[str, Any]:
 @pytest.mark.parametrize("word", ["task.limit", "measurement.rule", "system.labels.x", "measurement.batch", "model", "load", "+sweep"])
 @pytest.mark.parametrize("length", [1, 12])
 def test_a_key_that_refuses_a_value_shows_its_expression(
-    call: Callable[..., Any], null_words: list[str], monkeypatch: pytest.MonkeyPatch, word: str, length: int
+    call: Call, null_words: list[str], monkeypatch: pytest.MonkeyPatch, word: str, length: int
 ) -> None:
     value = TOKEN * length
     monkeypatch.setenv("TQ_TEST_TOKEN", value)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Call
 
 from orchestrator.storage.reader import open_campaign
 
@@ -12,7 +13,7 @@ SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measure
 
 
 @pytest.fixture
-def meddle(call: Callable[..., Any], null_words: list[str]) -> Callable[..., Any]:
+def meddle(call: Call, null_words: list[str]) -> Callable[..., Any]:
     def run(deed: str) -> Any:
         words = [*null_words, "model=meddling", f"model.deed={deed}", *SHORT, "results_dir=r"]
         return call(*[word for word in words if word != "model=echo"])
@@ -21,9 +22,7 @@ def meddle(call: Callable[..., Any], null_words: list[str]) -> Callable[..., Any
 
 
 @pytest.mark.parametrize("deed", ["move", "another", "delete"])
-def test_a_directory_that_is_gone_stops_the_campaign(
-    meddle: Callable[..., Any], call: Callable[..., Any], tmp_path: Path, deed: str
-) -> None:
+def test_a_directory_that_is_gone_stops_the_campaign(meddle: Callable[..., Any], call: Call, tmp_path: Path, deed: str) -> None:
     answer = meddle(deed)
     assert answer.returncode == 1
     if deed == "another":

@@ -1,11 +1,9 @@
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from program import Call
 from stored_trials import store
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 def trial_ids(out: str) -> list[str]:

@@ -1,12 +1,11 @@
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from program import Call
 
 STORED = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture

@@ -49,7 +49,6 @@ def wait_until(true: Callable[[], object]) -> None:
 
 
 def read_until(driver: subprocess.Popen[str], words: str) -> str:
-    assert driver.stderr is not None
     told = ""
     while words not in told:
         line = driver.stderr.readline()

@@ -50,7 +50,6 @@ def without(folder: Path, name: str) -> pa.Table:
 def die_at(directory: Path, number: int) -> None:
     """Begin a campaign and kill it when it is about to measure a round."""
     with subprocess.Popen([sys.executable, PROGRAM, directory, str(number)], stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
         assert program.stdout.readline() == "held\n"
         program.kill()
 

@@ -80,7 +80,6 @@ def test_stamps_can_be_neither_guessed_nor_touched(public: Path) -> None:
     for attack in attacks:
         assert "Error" in as_stranger(attack)
     left = take_stamps(path)
-    assert left is not None
     assert (left.round, left.monotonic_ns, left.wall_ns) == (1, 2, 3)
 
 

@@ -39,8 +39,7 @@ class Found(NamedTuple):
         table = self.tables[name]
         for column, value in where.items():
             table = table.filter(pc.equal(table.column(column), value))
-        found: list[dict[str, Any]] = table.to_pylist()
-        return found
+        return table.to_pylist()
 
     def percentile(self, percent: float, clock: str = "inference") -> int:
         (row,) = self.rows("latency", clock=clock, percentile=percent)

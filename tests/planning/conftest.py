@@ -1,35 +1,7 @@
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import Machine
 from orchestrator.subject.inspection import Inspection
-
-MakeTrial = Callable[..., Trial]
-
-BLOCKS: dict[str, dict[str, Any]] = {
-    "model": {"name": "small", "kind": "pictures", "target": "a.b:Model", "runtimes": ["torch", "onnxruntime"], "path": None},
-    "task": {"name": "cats", "kind": "pictures", "target": "a.b:Task", "root": "data"},
-    "system": {"name": "cpu_1core", "cores": 1},
-    "runtime": {"name": "torch"},
-    "measurement": {},
-}
-
-
-@pytest.fixture
-def make_trial() -> MakeTrial:
-    """Make a trial from keys such as ``measurement__batch=2``."""
-
-    def make(**keys: Any) -> Trial:
-        blocks = {name: dict(block) for name, block in BLOCKS.items()}
-        for key, value in keys.items():
-            block, _, name = key.partition("__")
-            blocks[block][name] = value
-        return Trial.model_validate(blocks)
-
-    return make
 
 
 @pytest.fixture

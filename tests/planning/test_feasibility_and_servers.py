@@ -1,12 +1,12 @@
 """Which trials fit a machine, and a server that is started: its identity, where it fits, and that its trial is measured apart."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from null_trials import null_trial
 from refusals import refused
+from small_cats import make_trial
 
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import Machine, cores_offered
@@ -14,8 +14,6 @@ from orchestrator.running.feasibility import why_not
 from orchestrator.running.identity import match_key
 from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.subject.inspection import Inspection
-
-MakeTrial = Callable[..., Trial]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +35,7 @@ MakeTrial = Callable[..., Trial]
         {"model__parameters": 2**28, "runtime__dtype": "fp16", "system__device": "cuda:0"},
     ],
 )
-def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any]) -> None:
+def test_what_the_machine_has_is_feasible(inspection: Inspection, machine: Machine, keys: dict[str, Any]) -> None:
     assert not [*why_not(make_trial(**keys), inspection, machine)]
 
 
@@ -74,14 +72,12 @@ def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Ins
         ({"task__memory_limit": 999}, "task.preload=bytes: the samples take 0.0 MiB of 0.0 MiB; raise task.memory_limit, or "),
     ],
 )
-def test_what_the_machine_lacks_is_named(
-    make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any], reason: str
-) -> None:
+def test_what_the_machine_lacks_is_named(inspection: Inspection, machine: Machine, keys: dict[str, Any], reason: str) -> None:
     found = "; ".join(why_not(make_trial(**keys), inspection, machine))
     assert found.startswith(reason)
 
 
-def test_several_gpus_hold_what_one_cannot(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+def test_several_gpus_hold_what_one_cannot(inspection: Inspection, machine: Machine) -> None:
     two = replace(machine, device_memory={"cuda:0": 2**29, "cuda:1": 2**29})
     large: dict[str, Any] = {"model__parameters": 2**29, "runtime__dtype": "fp16"}
     [one_gpu] = why_not(make_trial(**large, system__device="cuda:0"), inspection, two)
@@ -96,7 +92,7 @@ def test_several_gpus_hold_what_one_cannot(make_trial: MakeTrial, inspection: In
     assert not [*why_not(make_trial(**both, model__several_gpus=True), inspection, unknown)]
 
 
-def test_cores_come_from_the_numa_node(make_trial: MakeTrial, machine: Machine) -> None:
+def test_cores_come_from_the_numa_node(machine: Machine) -> None:
     def offered(**keys: Any) -> tuple[int, ...]:
         return cores_offered(make_trial(**keys).system, machine.cores, machine.numa, machine.host)
 

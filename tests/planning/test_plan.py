@@ -4,24 +4,22 @@ from typing import Any
 
 import pytest
 from refusals import refused
+from small_cats import make_trial
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import Machine
 from orchestrator.running.parts import FRAMEWORK_BYTES, SHARE, cycles_of, held_bytes
 from orchestrator.running.plan import Candidate, Plan, check_analysis, make_plan_of, pair_up
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.inspection import Inspection
 
-MakeTrial = Callable[..., Trial]
-
 
 @pytest.fixture
-def candidate(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> Callable[..., Candidate]:
+def candidate(inspection: Inspection, machine: Machine) -> Callable[..., Candidate]:
     return lambda **keys: Candidate(make_trial(**keys), inspection, machine)
 
 
-def test_kinds_that_differ_and_runtimes_that_are_not_offered_are_left_out_once(make_trial: MakeTrial) -> None:
+def test_kinds_that_differ_and_runtimes_that_are_not_offered_are_left_out_once() -> None:
     good = make_trial()
     trials = [
         good,
@@ -37,7 +35,7 @@ def test_kinds_that_differ_and_runtimes_that_are_not_offered_are_left_out_once(m
     ]
 
 
-def test_what_cannot_be_paired_is_refused(make_trial: MakeTrial) -> None:
+def test_what_cannot_be_paired_is_refused() -> None:
     with refused("unsupported") as caught:
         pair_up([make_trial(task__kind="texts"), make_trial(runtime__name="tensorflow")])
     assert str(caught.value).endswith("(and 1 more pairs)")
@@ -103,7 +101,7 @@ GIB = 2**30
 
 
 @pytest.fixture
-def plan(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> Callable[..., Plan]:
+def plan(inspection: Inspection, machine: Machine) -> Callable[..., Plan]:
     """Plan trials of models of these names on a machine that holds so many of their processes at once."""
 
     def make(models: str, room: float, **keys: Any) -> Plan:
@@ -141,7 +139,7 @@ def test_a_repeat_that_fits_into_one_part_is_not_spread_over_two(plan: Callable[
     assert parts(plan("abc", room=room, measurement__repeat=2)) == expected
 
 
-def test_trials_of_one_task_are_measured_together(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+def test_trials_of_one_task_are_measured_together(inspection: Inspection, machine: Machine) -> None:
     """Of three and two trials, a part that holds four would leave one without those that it is compared with."""
     there = replace(machine, memory_bytes=round(4.5 * held_bytes(make_trial(), inspection)["memory"] / SHARE))
     of_tasks = [("a", "one"), ("b", "one"), ("c", "one"), ("a", "two"), ("b", "two")]
@@ -174,7 +172,7 @@ def test_a_cycle_has_the_visits_of_all_that_take_turns_or_a_visit_and_its_pause(
     assert cycles(plan("a", room=9, measurement__schedule="sequential")) == {}
 
 
-def test_weights_count_by_parameters_or_by_their_files(make_trial: MakeTrial, inspection: Inspection) -> None:
+def test_weights_count_by_parameters_or_by_their_files(inspection: Inspection) -> None:
     known = replace(inspection, model_bytes=GIB, held_bytes=7)
     assert held_bytes(make_trial(), known) == {"memory": FRAMEWORK_BYTES + 2 * GIB + 7}
     published = {"model__parameters": 10**9, "runtime__dtype": "fp16"}
@@ -186,7 +184,7 @@ def test_weights_count_by_parameters_or_by_their_files(make_trial: MakeTrial, in
     assert on_two == {"memory": 2 * FRAMEWORK_BYTES + 7, **dict.fromkeys(["cuda:1", "cuda:0"], FRAMEWORK_BYTES + 2 * 10**9)}
 
 
-def test_a_gpu_s_memory_bounds_a_part_too(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+def test_a_gpu_s_memory_bounds_a_part_too(inspection: Inspection, machine: Machine) -> None:
     there = replace(machine, memory_bytes=999 * GIB, device_memory={"cuda:0": 2 * GIB})
     candidates = [Candidate(make_trial(model__name=name, system__device="cuda:0"), inspection, there) for name in "abcd"]
     assert parts(make_plan_of(candidates)) == [0, 0, 0, 1]

@@ -1,29 +1,20 @@
 import doctest
 import io
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from null_trials import named
 from rich.console import Console
 
 from orchestrator.commands import progress as progress_module
 from orchestrator.commands.progress import Pace, Progress, time_left, time_left_of
-from orchestrator.configuration.config import parse_trial
 from orchestrator.storage.records import PlannedTrial, TrialRecord
 
 
-def planned(name: str, measurement: Mapping[str, object] | None = None) -> PlannedTrial:
-    target = {"kind": "k", "target": "a:B"}
-    document = {
-        "model": {"name": name, "runtimes": ["r"], **target},
-        "task": {"name": "t", **target},
-        "system": {"name": "s"},
-        "runtime": {"name": "r"},
-        "measurement": measurement or {"min_rounds": 6, "max_rounds": 6},
-    }
-    return PlannedTrial(trial_id=f"{name}-r0", match_key=name, trial=parse_trial(document))
+def planned(name: str) -> PlannedTrial:
+    return named(f"{name}-r0", measurement={"min_rounds": 6, "max_rounds": 6})
 
 
 def shown(progress: Progress) -> str:

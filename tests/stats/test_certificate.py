@@ -146,6 +146,5 @@ def test_it_is_the_tail_of_a_mean_under_random_weights(at_least: float) -> None:
 def test_units_to_show_are_the_fewest() -> None:
     gains = [1.0] * 29 + [0.8]
     found = units_to_show(gains, 0.95, 0.02)
-    assert found is not None
     assert risk_of_mean(gains, 0.95, found / 30) <= 0.02 < risk_of_mean(gains, 0.95, (found - 1) / 30)
     assert units_to_show(gains, 0.9999, 0.02) is None

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ class Done(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
+
+
+Call = Callable[..., Done]
 
 
 def orchestrator(*words: str | Path, cwd: Path) -> Done:
