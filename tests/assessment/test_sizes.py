@@ -35,28 +35,32 @@ def test_a_share_of_rounds_takes_rounds_that_are_fixed_beforehand() -> None:
     assert large.enough
 
 
-def test_what_no_campaign_can_show_is_said() -> None:
-    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
-    rate = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms"}}
-    response = {"latency": {"percentile": 99, "within": "50 ms", "clock": "response"}}
-    alone = {"answers": {"between": "systems"}}
-    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.999999}}
-    infeasible = [one.with_state("infeasible", "no such device") for one in planned()]
-    for campaign, entry, can in (
-        (planned(), asked, False),
-        (planned(), rate, False),
-        (under_load, rate, True),
-        (planned(), response, False),
-        (under_load, response, True),
-        (planned(), alone, False),
-        (planned() + planned("two"), alone, True),
-        (planned(), {**asked, "trials": {"model": "x"}}, False),
-        (infeasible, asked, False),
-    ):
-        assert (not size(campaign, **entry).need.cannot) == can
-
-
 PICTURES = {"metrics": dict.fromkeys(("one", "two"), ("top1", "top5")), "slices": dict.fromkeys(("one", "two"), ("class", "size"))}
+
+
+ANSWERS = {"answers": {"between": "systems"}}
+AT_A_RATE = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms"}}
+RESPONSE = {"latency": {"percentile": 99, "within": "50 ms", "clock": "response"}}
+NEARLY_ALL = {"deadline": {"within": "50 ms", "share_of_rounds": 0.999999}}
+UNDER_LOAD = planned(load={"name": "periodic", "rate_per_s": 40.0})
+
+
+@pytest.mark.parametrize(
+    ("campaign", "entry", "can"),
+    [
+        (planned(), NEARLY_ALL, False),
+        (planned(), AT_A_RATE, False),
+        (UNDER_LOAD, AT_A_RATE, True),
+        (planned(), RESPONSE, False),
+        (UNDER_LOAD, RESPONSE, True),
+        (planned(), ANSWERS, False),
+        (planned() + planned("two"), ANSWERS, True),
+        (planned(), {**NEARLY_ALL, "trials": {"model": "x"}}, False),
+        ([one.with_state("infeasible", "no such device") for one in planned()], NEARLY_ALL, False),
+    ],
+)
+def test_what_no_campaign_can_show_is_said(campaign: list[PlannedTrial], entry: dict[str, Any], can: bool) -> None:
+    assert (not size(campaign, **entry).need.cannot) == can
 
 
 @pytest.mark.parametrize(
@@ -102,18 +106,16 @@ def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
     assert size(planned(repeats=5), **asked).enough
 
 
-def test_a_visit_under_load_is_a_stream() -> None:
-    """A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 20 of them have 80 rounds."""
-    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
-    asked = {"latency": {"percentile": 30, "within": "50 ms"}}
-    assert size(under_load, **asked).need.rounds == 80
-    assert size(under_load, **asked, evidence={"visits": 40}).need.rounds == 160
+LATENCY = {"latency": {"percentile": 30, "within": "50 ms"}}
 
 
-def test_the_least_evidence_counts() -> None:
-    asked = {"latency": {"percentile": 30, "within": "50 ms"}}
-    assert size(planned(visit_rounds=5), **asked, evidence={"visits": 20}).need.rounds == 100
-    assert size(planned(visit_rounds=10), **asked).need.rounds == 200
+# A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 20 of them have 80 rounds.
+@pytest.mark.parametrize(
+    ("campaign", "visits", "rounds"),
+    [(UNDER_LOAD, 1, 80), (UNDER_LOAD, 40, 160), (planned(visit_rounds=5), 20, 100), (planned(visit_rounds=10), 1, 200)],
+)
+def test_the_least_evidence_counts_and_a_visit_under_load_is_a_stream(campaign: list[PlannedTrial], visits: int, rounds: int) -> None:
+    assert size(campaign, **LATENCY, evidence={"visits": visits}).need.rounds == rounds
 
 
 def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> None:
