@@ -2,9 +2,10 @@
 
 ``python benchmarks/mutation.py [measurement storage running] [--sample 60] [--seed 0] [--coverage FILE]`` mutates copies of the
 repository: comparisons, arithmetic, ``and``/``or``, conditions, numbers and switches. A mutant meets the tests that run its line,
-found by one run with coverage, which FILE keeps for the next call. Not mutated: annotations, docstrings, what ``raise``
-says, and the switches ``strict``, ``frozen`` and ``slots``. Prints every mutant that survives, and the share that was killed of each
-module and room; exit code 1 where a room is below 80 %. A line that only a process runs that a test starts has no test.
+found by one run with coverage, which FILE keeps for the next call. Not mutated: annotations, docstrings, what ``raise`` says, the
+switches ``strict``, ``frozen`` and ``slots``, and seconds to wait (``*_S``), as no test asserts how long anything takes. Prints every
+mutant that survives, and the share that was killed of each module and room; exit code 1 where a room is below 80 %. A line that only a
+process runs that a test starts has no test.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def statements(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast
         for child in field if isinstance(field, list) else [field]:
             match child:
                 case ast.AST() if name in {"annotation", "returns"}:
+                    pass
+                case ast.Assign(targets=[ast.Name(id=name)]) if name.endswith("_S"):
                     pass
                 case ast.Raise() | ast.keyword(arg="strict" | "frozen" | "slots") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
                     pass
