@@ -107,6 +107,7 @@ THREE = [measured(QUICK, "one"), measured(QUICK / 2, "two"), measured(QUICK * 2,
 PERCENTILE = {"latency": {"percentile": 95, "within": "50 ms"}}
 HALF = {"deadline": {"within": "50 ms", "share_of_rounds": 0.5}}
 DEADLINE = {"deadline": {"within": "50 ms"}}
+COLD, START = {"first_inference_ns": 5_000_000}, {"within": "6 ms"}
 WARM = {"within": "6 ms", "state": "warm", "share_of_starts": 0.9}
 ANY_FLAG = {"evidence": {"accept_flags": "*"}}
 SIXTY_VISITS = in_visits(np.full((60, 20), 10.0), 1)
@@ -168,6 +169,11 @@ LAWS = {
     "each extension is a look that costs confidence": [
         Case([recorded(long_after(QUICK, visits, 1), looks=looks)], PERCENTILE, verdict)
         for visits, looks, verdict in ((59, (), "met"), (71, (40,), "not shown"), (72, (40,), "met"), (72, (40, 60), "not shown"))
+    ],
+    # An extension is a fresh process: 0.5^5 < 0.05, and half of that risk takes 6 starts.
+    "each extension costs a share of starts, too": [
+        Case([recorded(measured(QUICK), cold_start=COLD | {"earlier": [COLD] * (starts - 1)}, looks=looks)], {"first_inference": START}, verdict)
+        for starts, looks, verdict in ((5, (), "met"), (5, (40,), "not shown"), (6, (40,), "met"))
     ],
     # Sixty rounds count as 30, or at half of the error as 24: 0.05^(1/30) > 0.9 > 0.025^(1/24).
     "looks before the rounds that were fixed beforehand cost a share of rounds nothing": [
