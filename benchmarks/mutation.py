@@ -2,9 +2,10 @@
 
 ``python benchmarks/mutation.py [measurement storage running] [--sample 60] [--seed 0] [--coverage FILE]`` mutates copies of the
 repository: comparisons, arithmetic, ``and``/``or``, conditions, numbers and switches. A mutant meets the tests that run its line,
-found by one run with coverage, which FILE keeps for the next call. Not mutated: annotations, docstrings, what ``raise``
-says, and the switches ``strict``, ``frozen`` and ``slots``. Prints every mutant that survives, and the share that was killed of each
-module and room; exit code 1 where a room is below 80 %. A line that only a process runs that a test starts has no test.
+found by one run with coverage, which FILE keeps for the next call. Not mutated: annotations, docstrings, what ``raise`` says, the
+switches ``strict``, ``frozen`` and ``slots``, and seconds to wait (``*_S``), as no test asserts how long anything takes. Prints every
+mutant that survives, and the share that was killed of each module and room; exit code 1 where a room is below 80 %. A line that only a
+process runs that a test starts has no test.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ TIMEOUT_S = 120
 """Of a test; a mutant that hangs is killed."""
 AT_ONCE = 2
 # Tests that a mutant meets: those of its own room first, and of these the ones that run the fewest lines of its module.
-MOST = 80
+MOST = 120
+OWN = {"measurement": ("measurement", "subject", "servers"), "running": ("running", "planning", "execution", "faults")}
+"""Folders of tests of a room, where they are not of its name."""
 IMPORTED = ("scipy.stats", "pyarrow.parquet", "pydantic", "psutil", "hydra", "hypothesis", "ray")
 """What most tests need, before the forks: a mutant takes half a second."""
 ENOUGH = 0.8
@@ -85,6 +88,8 @@ def statements(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast
             match child:
                 case ast.AST() if name in {"annotation", "returns"}:
                     pass
+                case ast.Assign(targets=[ast.Name(id=name)]) if name.endswith("_S"):
+                    pass
                 case ast.Raise() | ast.keyword(arg="strict" | "frozen" | "slots") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
                     pass
                 case ast.AST():
@@ -113,7 +118,8 @@ def tests_of(mutant: Mutant, seen: coverage.CoverageData) -> list[str]:
     if "" in contexts:
         contexts = {one for found in by_line.values() for one in found}
     count = Counter(one for found in by_line.values() for one in found)
-    own = f"tests/{Path(mutant.module).parts[1]}/"
+    room = Path(mutant.module).parts[1]
+    own = tuple(f"tests/{folder}/" for folder in OWN.get(room, [room]))
     order = sorted(contexts - {""}, key=lambda one: (not one.startswith(own), count[one]))
     # What a fixture ran, another test of its file may share.
     named = [one.partition("::")[0] if one.endswith("|setup") else one.rpartition("|")[0] for one in order]

@@ -24,7 +24,7 @@ from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, LeftOut, TrialRecord
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 READINGS_PER_TRIAL = 26 * 20 * 4
@@ -146,40 +146,35 @@ class Visit:
     asked: list[str]
 
 
-class Visitor:
-    """Opens pages, each in a context of its own, and closes them again."""
+@contextlib.contextmanager
+def visiting(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Open pages, each in a context of its own, and close them again."""
+    with contextlib.ExitStack() as contexts:
 
-    def __init__(self, browser: Browser) -> None:
-        self._browser = browser
-        self._opened: list[BrowserContext] = []
+        def visit(path: Path, view: str = "", **options: object) -> Visit:
+            context = contexts.enter_context(contextlib.closing(browser.new_context(**options)))
+            found = Visit(context.new_page(), [], [])
+            found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
+            found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
+            found.page.on("request", lambda request: found.asked.append(request.url))
+            found.page.goto(f"{path.as_uri()}{view}")
+            found.page.locator("html[data-ready]").wait_for(state="attached")
+            return found
 
-    def __call__(self, path: Path, view: str = "", **options: object) -> Visit:
-        context = self._browser.new_context(**options)
-        self._opened.append(context)
-        found = Visit(context.new_page(), [], [])
-        found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
-        found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
-        found.page.on("request", lambda request: found.asked.append(request.url))
-        found.page.goto(f"{path.as_uri()}{view}")
-        found.page.locator("html[data-ready]").wait_for(state="attached")
-        return found
-
-    def close(self) -> None:
-        for context in self._opened:
-            context.close()
+        yield visit
 
 
 @pytest.fixture(scope="module")
-def visit(chromium: Browser) -> Iterator[Visitor]:
-    with contextlib.closing(Visitor(chromium)) as visitor:
-        yield visitor
+def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    with visiting(chromium) as open_page:
+        yield open_page
 
 
 @pytest.fixture(scope="session")
 def opened(report: Reported, chromium: Browser) -> Iterator[Visit]:
     """A page that many tests look at: drawing all of it takes seconds."""
-    with contextlib.closing(Visitor(chromium)) as visitor:
-        yield visitor(report.page, viewport=DESK)
+    with visiting(chromium) as open_page:
+        yield open_page(report.page, viewport=DESK)
 
 
 @pytest.fixture
