@@ -107,26 +107,44 @@ def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
 
 
 LATENCY = {"latency": {"percentile": 30, "within": "50 ms"}}
+MEAN = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
+STREAKS = {"threshold": "50 ms", "share_of_rounds": 0.9}
+TOGETHER, ALONE = (2 * (planned_units("rounds", 0.1, 0.05, parts) or 0) for parts in (1, 2))
+LAWS = {
+    # A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 20 of them have 80 rounds.
+    "a visit under load is a stream": [
+        (UNDER_LOAD, 100, LATENCY, 80),
+        (UNDER_LOAD, 100, {**LATENCY, "evidence": {"visits": 40}}, 160),
+    ],
+    "the least evidence counts": [
+        (planned(visit_rounds=5), 100, {**LATENCY, "evidence": {"visits": 20}}, 100),
+        (planned(visit_rounds=10), 100, LATENCY, 200),
+    ],
+    # Visits of two rounds of very many samples lose a quarter of the 5 % each: (0.95/0.9875)^78 < 0.05 < (0.95/0.9875)^77.
+    "a mean takes answers and visits that could have shown bad ones": [
+        (planned(), 10**5, MEAN, 2 * 78),
+        (planned(visit_rounds=1), 10**5, MEAN, 78),
+        (planned(), 100, {"tail_quality": {"threshold": "50 ms", "at_least": 0.4}}, 40),
+    ],
+    # A streak of ten answers of rounds of ten reaches through two rounds: those of a visit count as one.
+    "streaks that reach into the next round break both together": [
+        (planned(), 10, {"late_answers": {**STREAKS, "longest_streak": 10}}, TOGETHER),
+        (planned(), 10, {"late_answers": {**STREAKS, "warnings": 3}}, ALONE),
+    ],
+}
 
 
-# A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 20 of them have 80 rounds.
 @pytest.mark.parametrize(
-    ("campaign", "visits", "rounds"),
-    [(UNDER_LOAD, 1, 80), (UNDER_LOAD, 40, 160), (planned(visit_rounds=5), 20, 100), (planned(visit_rounds=10), 1, 200)],
+    ("campaign", "samples", "asked", "rounds"), [pytest.param(*case, id=law) for law, cases in LAWS.items() for case in cases]
 )
-def test_the_least_evidence_counts_and_a_visit_under_load_is_a_stream(campaign: list[PlannedTrial], visits: int, rounds: int) -> None:
-    assert size(campaign, **LATENCY, evidence={"visits": visits}).need.rounds == rounds
+def test_so_many_rounds_show_it(campaign: list[PlannedTrial], samples: int, asked: dict[str, Any], rounds: int) -> None:
+    assert size(campaign, samples, **asked).need.rounds == rounds
 
 
-def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> None:
-    """Visits of two rounds of very many samples lose a quarter of the 5 % each: (0.95/0.9875)^78 < 0.05."""
-    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
-    assert (0.95 / 0.9875) ** 78 < 0.05 < (0.95 / 0.9875) ** 77
-    assert size(planned(), samples=10**5, **asked).need.rounds == 2 * 78
-    assert size(planned(visit_rounds=1), samples=10**5, **asked).need.rounds == 78
-    assert size(planned(schedule="sequential"), samples=10**5, **asked).need.cannot
-    assert size(planned(), samples=2, **asked).need.rounds > 300
-    assert size(planned(), tail_quality={"threshold": "50 ms", "at_least": 0.4}).need.rounds == 40
+def test_a_mean_of_few_answers_takes_more_rounds_and_one_stretch_cannot_show_it() -> None:
+    assert size(planned(), samples=2, **MEAN).need.rounds > 300
+    assert size(planned(schedule="sequential"), samples=10**5, **MEAN).need.cannot
+    assert ALONE < TOGETHER
 
 
 def test_every_process_must_show_it_and_all_do_with_the_same_probability() -> None:
@@ -137,11 +155,3 @@ def test_every_process_must_show_it_and_all_do_with_the_same_probability() -> No
     for found, held in ((one, 1), (systems, 2), (five, 5)):
         assert found.need.rounds == planned_units("rounds", 0.1, 0.05, power=0.9 ** (1 / held))
     assert one.need.rounds < systems.need.rounds < five.need.rounds
-
-
-def test_streaks_that_reach_into_the_next_round_break_both_together() -> None:
-    """A streak of ten answers of rounds of ten reaches through two rounds: those of a visit count as one."""
-    asked = {"threshold": "50 ms", "share_of_rounds": 0.9}
-    together, alone = (2 * (planned_units("rounds", 0.1, 0.05, parts) or 0) for parts in (1, 2))
-    assert size(planned(), samples=10, late_answers={**asked, "longest_streak": 10}).need.rounds == together
-    assert size(planned(), samples=10, late_answers={**asked, "warnings": 3}).need.rounds == alone < together

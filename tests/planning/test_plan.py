@@ -165,8 +165,11 @@ def test_a_cycle_has_the_visits_of_all_that_take_turns_or_a_visit_and_its_pause(
     plan: Callable[..., Plan], models: str, room: float, keys: dict[str, Any], cycles: list[float | None]
 ) -> None:
     made = plan(models, room, **keys)
-    found = cycles_of(made.trials, {key: candidate.machine for key, candidate in made.candidates.items()})
-    assert [found.get(planned.trial_id) for planned in made.trials] == cycles
+    machines = {key: candidate.machine for key, candidate in made.candidates.items()}
+    containers = {key: replace(machine, boot_id="one boot", host=key) for key, machine in machines.items()}
+    for of_one_machine in (machines, containers):
+        found = cycles_of(made.trials, of_one_machine)
+        assert [found.get(planned.trial_id) for planned in made.trials] == cycles
 
 
 PUBLISHED = {"model__parameters": 10**9, "runtime__dtype": "fp16"}

@@ -1,4 +1,3 @@
-import doctest
 import io
 import time
 from datetime import UTC, datetime
@@ -8,7 +7,6 @@ import pytest
 from null_trials import named
 from rich.console import Console
 
-from orchestrator.commands import progress as progress_module
 from orchestrator.commands.progress import Pace, Progress, time_left, time_left_of
 from orchestrator.storage.records import PlannedTrial, TrialRecord
 
@@ -49,7 +47,6 @@ def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.Monke
 
 
 def test_what_is_left_follows_from_the_pace() -> None:
-    assert doctest.testmod(progress_module).failed == 0
     assert time_left([Pace(10, 10)], 5.0) is None
     done = Pace(10, 10, done=10, timed=10, round_s=0.1)
     assert time_left([Pace(10, 10, done=4, timed=2, round_s=1.0), done], 6.0) == pytest.approx((12.0, 12.0))
