@@ -29,7 +29,8 @@ CLAIMS = (
         "an interval of a mean",
         30,
         30,
-        "below 20 visits it is flagged; from 30 on it covers 93 % within reach",
+        "below 20 visits it is flagged; from 30 on, within reach, it covers 97 % on average, and "
+        "91 % in the worst simulated case",
     ),
     Claim(
         "a difference of 10 %",
