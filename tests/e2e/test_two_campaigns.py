@@ -35,4 +35,4 @@ def test_their_trials_take_turns(tmp_path: Path) -> None:
     rounds = sorted(spans(tmp_path / "one") + spans(tmp_path / "two"))
     assert len(rounds) == 80
     assert all(before[1] <= after[0] for before, after in pairwise(rounds))
-    assert f"in {tmp_path / 'one'} measures on that machine" in two.stderr
+    assert str(tmp_path / "one") in two.stderr
