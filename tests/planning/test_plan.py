@@ -89,6 +89,15 @@ def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured() 
             check(one, judged_by(*metrics, measurement__batch=2))
 
 
+def test_a_reference_is_a_trial_that_can_run() -> None:
+    made = make_plan_of([candidate(system__cores=64), candidate()])
+    check_analysis(made, AnalysisConfig(reference=made.trials[1].match_key))
+    with refused("unsupported", "analysis.reference", made.trials[0].trial_id):
+        check_analysis(made, AnalysisConfig(reference=made.trials[0].trial_id))
+    with refused("invalid", "analysis.reference", "small-dogs"):
+        check_analysis(made, AnalysisConfig(reference="small-dogs"))
+
+
 GIB = 2**30
 
 
