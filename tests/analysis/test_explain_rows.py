@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import explained
+from built_trials import build_trial, explained
 
 from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.table import tables
@@ -21,10 +21,10 @@ LIMIT = Threshold("25 ms", 25_000_000, "absolute")
 
 
 @pytest.fixture
-def disturbed(build: Any, noise: Any) -> TrialData:
+def disturbed(noise: Any) -> TrialData:
     """Sixty rounds of 20 samples, 40 % slower while another program takes 0.9 of a core; it also makes the process wait."""
     random = np.random.default_rng(4)
-    data = build("a", noise(60, 20, 20) * np.where(SLOW, 1.4, 1.0)[:, None], right=18)
+    data = build_trial("a", noise(60, 20, 20) * np.where(SLOW, 1.4, 1.0)[:, None], right=18)
     durations = data.times["total"].sum(axis=1)
     evidence = {
         "duration_ns": durations,

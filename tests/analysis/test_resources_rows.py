@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
@@ -31,9 +31,9 @@ def with_rounds(data: TrialData, **columns: list[float]) -> TrialData:
     return replace(data, evidence={name: np.array(values, dtype=float) for name, values in columns.items()})
 
 
-def test_of_several_processes_the_largest_figures_count(build: Any) -> None:
+def test_of_several_processes_the_largest_figures_count() -> None:
     data = with_rounds(
-        build("a", np.full((4, 6), 5.0), cold_start=with_earlier(COLD, LATER), placement={"at_end": {"peak_memory_bytes": 2_500}}),
+        build_trial("a", np.full((4, 6), 5.0), cold_start=with_earlier(COLD, LATER), placement={"at_end": {"peak_memory_bytes": 2_500}}),
         round=[0, 1, 2, 3], process=[0, 0, 1, 1], lead_in_first_ns=[40, 30, 80, NAN], resident_peak_bytes=[700, NAN, 2_000, 900],
         gpu_memory_bytes=[NAN, 3_000, 3_100, NAN], gpu_allocated_peak_bytes=[NAN] * 4, different_answers=[0, 2, 1, NAN],
     )  # fmt: skip
@@ -66,14 +66,14 @@ SERVED = {
 }  # fmt: skip
 
 
-def test_a_served_trial_stands_against_that_of_its_model(build: Any) -> None:
+def test_a_served_trial_stands_against_that_of_its_model() -> None:
     trials = [
-        build("one", IN, trial_id="inside"),
-        build("one", IN, trial_id="other model", model="other"),
-        build("one", IN, trial_id="other batch", measurement={"batch": 2}),
-        build("two", IN, trial_id="other system"),
-        build("one", IN, trial_id="other repeat", repeat=1),
-        build("one", OUT, trial_id="served", blocks=SERVED, right=2),
+        build_trial("one", IN, trial_id="inside"),
+        build_trial("one", IN, trial_id="other model", model="other"),
+        build_trial("one", IN, trial_id="other batch", measurement={"batch": 2}),
+        build_trial("two", IN, trial_id="other system"),
+        build_trial("one", IN, trial_id="other repeat", repeat=1),
+        build_trial("one", OUT, trial_id="served", blocks=SERVED, right=2),
     ]
     group: Any = SimpleNamespace(clock=Clock.TOTAL, trials=trials)
     (row,) = server_cost(Any, group)

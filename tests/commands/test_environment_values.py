@@ -2,12 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from program import Call
+from program import ECHO, NULL, Call
 
-from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.environment_values import known_by_digests, resolved_text
 
 TOKEN = "hf_Xy7-not-to-be-stored"
@@ -15,14 +13,14 @@ SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measure
 
 
 @pytest.fixture
-def token_words(null_words: list[str], tmp_path: Path) -> list[str]:
+def token_words(tmp_path: Path) -> list[str]:
     folder = tmp_path / "own"
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "secret.yaml").write_text(
         "name: secret\nkind: image_classification\ntarget: meddling_targets:SecretModel\nruntimes: [torch]\n"
         "token: ${oc.env:TQ_TEST_TOKEN}\nheader: {authorization: 'Bearer ${model.token}'}\nseen: null\nrefused: false\n"
     )
-    return [*(word for word in null_words if word != "model=echo"), "--config-dir", str(folder), "model=secret", *SHORT, "model.seen=seen"]
+    return [*NULL, "--config-dir", str(folder), "model=secret", *SHORT, "model.seen=seen"]
 
 
 def written(folder: Path) -> str:
@@ -71,20 +69,12 @@ def test_a_message_that_repeats_the_value_is_stored_without_it(
     assert "PermissionError: 401 for https://hub/?token=${oc.env:TQ_TEST_TOKEN} (meddling_targets.py, line " in planned["reason"]
 
 
-def composed(words: list[str], *more: str) -> dict[str, Any]:
-    folders = [Path(words[place + 1]) for place, word in enumerate(words) if word == "--config-dir"]
-    overrides = [word for word in words if "=" in word]
-    return compose_trials([*overrides, *more], config_dirs=folders).documents[0]
-
-
 @pytest.mark.parametrize("word", ["task.limit", "measurement.rule", "system.labels.x", "measurement.batch", "model", "load", "+sweep"])
 @pytest.mark.parametrize("length", [1, 12])
-def test_a_key_that_refuses_a_value_shows_its_expression(
-    call: Call, null_words: list[str], monkeypatch: pytest.MonkeyPatch, word: str, length: int
-) -> None:
+def test_a_key_that_refuses_a_value_shows_its_expression(call: Call, monkeypatch: pytest.MonkeyPatch, word: str, length: int) -> None:
     value = TOKEN * length
     monkeypatch.setenv("TQ_TEST_TOKEN", value)
-    answer = call(*null_words, f"{word}=${{oc.env:TQ_TEST_TOKEN}}")
+    answer = call(*ECHO, f"{word}=${{oc.env:TQ_TEST_TOKEN}}")
     assert answer.returncode == 2
     assert "${oc.env:TQ_TEST_TOKEN}" in answer.stderr
     assert TOKEN[:6] not in answer.stderr + answer.stdout

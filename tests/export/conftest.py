@@ -13,12 +13,6 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 
 
-@pytest.fixture(scope="session")
-def measured() -> dict[str, Path]:
-    """Campaigns by what was asked for, as far as tests have asked: equal clocks give equal times, so that one is enough."""
-    return {}
-
-
 @pytest.fixture
 def campaigns(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, measured: dict[str, Path]) -> Campaigns:
     """Measures a campaign on a fake clock, under a folder's name, and returns its directory, a copy of the test's own.

@@ -94,6 +94,5 @@ def test_a_model_that_raises_in_every_process_has_failed(tmp_path: Path) -> None
     (record,) = [json.loads(path.read_text()) for path in (tmp_path / "r").glob("trials/*/trial.json")]
     assert record["state"] == "failed"
     assert [fault["name"] for fault in record["faults"]] == ["too many errors", "too many errors"]
-    assert record["reason"].startswith("model echo raised on 1 of 20 samples of the warm-up")
     again = program.orchestrator("resume", "r", cwd=tmp_path)
     assert (again.returncode, again.stderr.endswith("[no_data]\n")) == (2, True)

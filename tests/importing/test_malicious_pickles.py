@@ -24,7 +24,7 @@ def test_code_of_a_pickle_is_not_run(protocol: int, tmp_path, call) -> None:
     touched, path = tmp_path / "touched", tmp_path / "All_Times.pickle"
     path.write_bytes(pickle.dumps({"inference": [{1: 0.5}], "total": [Touches(touched)]}, protocol=protocol))
     answer = call("import", path, "--format", "paper", "--task", "t", "--quiet", f"results_dir={tmp_path / 'r'}")
-    assert (answer.code, answer.out, answer.refusal) == (2, "", "unsafe")
+    assert (answer.returncode, answer.stdout, answer.refusal) == (2, "", "unsafe")
     assert not touched.exists()
     assert not (tmp_path / "r").exists()
     pickle.loads(path.read_bytes())  # which shows that the pickle is one that runs code

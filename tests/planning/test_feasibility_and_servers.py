@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 from null_trials import null_trial
 from refusals import refused
-from small_cats import make_trial
+from small_cats import INSPECTION, MACHINE, make_trial
 
 from orchestrator.configuration.config import Trial
-from orchestrator.machine.host import Machine, cores_offered
+from orchestrator.machine.host import cores_offered
 from orchestrator.running.feasibility import why_not
 from orchestrator.running.identity import match_key
 from orchestrator.running.plan import Candidate, make_plan_of
-from orchestrator.subject.inspection import Inspection
 
 
 @pytest.mark.parametrize(
@@ -35,8 +34,8 @@ from orchestrator.subject.inspection import Inspection
         {"model__parameters": 2**28, "runtime__dtype": "fp16", "system__device": "cuda:0"},
     ],
 )
-def test_what_the_machine_has_is_feasible(inspection: Inspection, machine: Machine, keys: dict[str, Any]) -> None:
-    assert not [*why_not(make_trial(**keys), inspection, machine)]
+def test_what_the_machine_has_is_feasible(keys: dict[str, Any]) -> None:
+    assert not [*why_not(make_trial(**keys), INSPECTION, MACHINE)]
 
 
 @pytest.mark.parametrize(
@@ -63,8 +62,8 @@ def test_what_the_machine_has_is_feasible(inspection: Inspection, machine: Machi
         ({"task__memory_limit": 999}, "task.preload=bytes"),
     ],
 )  # fmt: skip
-def test_what_the_machine_lacks_is_named(inspection: Inspection, machine: Machine, keys: dict[str, Any], lacks: str) -> None:
-    found = "; ".join(why_not(make_trial(**keys), inspection, machine))
+def test_what_the_machine_lacks_is_named(keys: dict[str, Any], lacks: str) -> None:
+    found = "; ".join(why_not(make_trial(**keys), INSPECTION, MACHINE))
     assert found.startswith((f"{lacks}: ", f"{lacks}; "))
 
 
@@ -81,16 +80,14 @@ BOTH = {"system__device": "cuda:0,1", "runtime__dtype": "fp16"}
         (None, {**BOTH, "model__parameters": 2**29, "model__several_gpus": True}, []),
     ],
 )
-def test_several_gpus_hold_what_one_cannot(
-    inspection: Inspection, machine: Machine, second: int | None, keys: dict[str, Any], lacks: list[str]
-) -> None:
-    two = replace(machine, device_memory={"cuda:0": 2**29, "cuda:1": second})
-    assert [reason.partition(":")[0] for reason in why_not(make_trial(**keys), inspection, two)] == lacks
+def test_several_gpus_hold_what_one_cannot(second: int | None, keys: dict[str, Any], lacks: list[str]) -> None:
+    two = replace(MACHINE, device_memory={"cuda:0": 2**29, "cuda:1": second})
+    assert [reason.partition(":")[0] for reason in why_not(make_trial(**keys), INSPECTION, two)] == lacks
 
 
-def test_cores_come_from_the_numa_node(machine: Machine) -> None:
+def test_cores_come_from_the_numa_node() -> None:
     def offered(**keys: Any) -> tuple[int, ...]:
-        return cores_offered(make_trial(**keys).system, machine.cores, machine.numa, machine.host)
+        return cores_offered(make_trial(**keys).system, MACHINE.cores, MACHINE.numa, MACHINE.host)
 
     assert offered(system__numa=1, system__cores=1) == (3,)
     assert offered(system__cores=None) == (0, 1, 2, 3)
@@ -122,8 +119,8 @@ def trial(server: dict[str, Any] | None = None, **blocks: Any) -> Trial:
         {"name": "other"},
     ],
 )
-def test_what_makes_another_server_makes_another_trial(inspection: Inspection, server: dict[str, Any]) -> None:
-    assert match_key(trial(server), inspection) != match_key(trial({}), inspection)
+def test_what_makes_another_server_makes_another_trial(server: dict[str, Any]) -> None:
+    assert match_key(trial(server), INSPECTION) != match_key(trial({}), INSPECTION)
 
 
 @pytest.mark.parametrize(
@@ -138,24 +135,24 @@ def test_what_makes_another_server_makes_another_trial(inspection: Inspection, s
         {"version_command": ["serve", "--version"]},
     ],
 )
-def test_where_it_lies_and_how_long_it_takes_do_not(inspection: Inspection, server: dict[str, Any]) -> None:
-    assert match_key(trial(server), inspection) == match_key(trial({}), inspection)
+def test_where_it_lies_and_how_long_it_takes_do_not(server: dict[str, Any]) -> None:
+    assert match_key(trial(server), INSPECTION) == match_key(trial({}), INSPECTION)
 
 
-def test_whose_weights_a_server_holds_is_no_part_of_the_work(inspection: Inspection) -> None:
-    assert match_key(trial({}, model={"same_as": "big"}), inspection) == match_key(trial({}), inspection)
+def test_whose_weights_a_server_holds_is_no_part_of_the_work() -> None:
+    assert match_key(trial({}, model={"same_as": "big"}), INSPECTION) == match_key(trial({}), INSPECTION)
 
 
-def test_a_client_with_all_cores_leaves_none(inspection: Inspection, machine: Machine) -> None:
-    assert not [*why_not(trial({}), inspection, machine)]
-    [reason] = why_not(trial({}, system={"cores": None}), inspection, machine)
+def test_a_client_with_all_cores_leaves_none() -> None:
+    assert not [*why_not(trial({}), INSPECTION, MACHINE)]
+    [reason] = why_not(trial({}, system={"cores": None}), INSPECTION, MACHINE)
     assert reason.startswith("server.cores=null: ")
 
 
-def test_trials_with_servers_are_measured_apart(inspection: Inspection, machine: Machine) -> None:
-    machine = replace(machine, memory_bytes=2**34)
+def test_trials_with_servers_are_measured_apart() -> None:
+    large = replace(MACHINE, memory_bytes=2**34)
     candidates = [
-        Candidate(found, inspection, machine)
+        Candidate(found, INSPECTION, large)
         for found in (trial(), trial({}), trial({"settings": {"batch": 2}}), trial(model={"name": "other"}))
     ]
     plan = make_plan_of(candidates)

@@ -1,22 +1,18 @@
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from refusals import refused
-from small_cats import make_trial
+from small_cats import INSPECTION, MACHINE, make_trial
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.machine.host import Machine
 from orchestrator.running.parts import FRAMEWORK_BYTES, SHARE, cycles_of, held_bytes
 from orchestrator.running.plan import Candidate, Plan, check_analysis, make_plan_of, pair_up
 from orchestrator.storage.records import PlannedTrial
-from orchestrator.subject.inspection import Inspection
 
 
-@pytest.fixture
-def candidate(inspection: Inspection, machine: Machine) -> Callable[..., Candidate]:
-    return lambda **keys: Candidate(make_trial(**keys), inspection, machine)
+def candidate(**keys: Any) -> Candidate:
+    return Candidate(make_trial(**keys), INSPECTION, MACHINE)
 
 
 def test_kinds_that_differ_and_runtimes_that_are_not_offered_are_left_out_once() -> None:
@@ -40,7 +36,7 @@ def test_what_cannot_be_paired_is_refused() -> None:
     pair_up([make_trial(model__classes=10), make_trial(task__classes=10), make_trial(model__classes=10, task__classes=10)])
 
 
-def test_repeats_come_one_round_of_all_trials_after_another(candidate: Callable[..., Candidate]) -> None:
+def test_repeats_come_one_round_of_all_trials_after_another() -> None:
     plan = make_plan_of(
         [
             candidate(measurement__repeat=2),
@@ -52,32 +48,32 @@ def test_repeats_come_one_round_of_all_trials_after_another(candidate: Callable[
     assert order == [(1, 0), (2, 0), (4, 0), (1, 1), (4, 1), (4, 2)]
 
 
-def test_the_same_trial_twice_runs_once(candidate: Callable[..., Candidate]) -> None:
+def test_the_same_trial_twice_runs_once() -> None:
     plan = make_plan_of([candidate(), candidate(measurement__batch=2), candidate()])
     assert [planned.trial.measurement.batch for planned in plan.trials] == [1, 2]
     assert plan.duplicates == 1
 
 
-def test_different_trials_of_one_id_are_a_mistake(candidate: Callable[..., Candidate]) -> None:
+def test_different_trials_of_one_id_are_a_mistake() -> None:
     with refused("conflict", "measurement.round_timeout_s, task.limit"):
         make_plan_of([candidate(), candidate(measurement__round_timeout_s=5, task__limit=20)])
 
 
-def test_infeasible_trials_stay_in_the_plan_with_their_reason(candidate: Callable[..., Candidate]) -> None:
+def test_infeasible_trials_stay_in_the_plan_with_their_reason() -> None:
     plan = make_plan_of([candidate(system__cores=64), candidate()])
     assert [planned.state for planned in plan.trials] == ["infeasible", "planned"]
     assert plan.infeasible == (plan.trials[0],)
     assert str(plan.trials[0].reason).startswith("system.cores=64: ")
 
 
-def test_paths_are_absolute_in_what_runs(candidate: Callable[..., Candidate], inspection: Inspection) -> None:
-    found = replace(candidate(), inspection=replace(inspection, model_paths={"path": "/here/w.pth"}))
+def test_paths_are_absolute_in_what_runs() -> None:
+    found = replace(candidate(), inspection=replace(INSPECTION, model_paths={"path": "/here/w.pth"}))
     (planned,) = make_plan_of([found]).trials
     assert planned.trial.task.options["root"] == "/here/data"
     assert planned.trial.model.options["path"] == "/here/w.pth"
 
 
-def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured(candidate: Callable[..., Candidate]) -> None:
+def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured() -> None:
     def judged_by(*metrics: str, **keys: object) -> Candidate:
         found = candidate(**keys)
         return replace(found, inspection=replace(found.inspection, metrics=metrics))
@@ -93,19 +89,23 @@ def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured(ca
             check(one, judged_by(*metrics, measurement__batch=2))
 
 
+def test_a_reference_is_a_trial_that_can_run() -> None:
+    made = make_plan_of([candidate(system__cores=64), candidate()])
+    check_analysis(made, AnalysisConfig(reference=made.trials[1].match_key))
+    with refused("unsupported", "analysis.reference", made.trials[0].trial_id):
+        check_analysis(made, AnalysisConfig(reference=made.trials[0].trial_id))
+    with refused("invalid", "analysis.reference", "small-dogs"):
+        check_analysis(made, AnalysisConfig(reference="small-dogs"))
+
+
 GIB = 2**30
 
 
-@pytest.fixture
-def plan(inspection: Inspection, machine: Machine) -> Callable[..., Plan]:
+def plan(models: str, room: float, **keys: Any) -> Plan:
     """Plan trials of models of these names on a machine that holds so many of their processes at once."""
-
-    def make(models: str, room: float, **keys: Any) -> Plan:
-        each = held_bytes(make_trial(), inspection)["memory"]
-        there = replace(machine, memory_bytes=round(room * each / SHARE))
-        return make_plan_of([Candidate(make_trial(model__name=name, **keys), inspection, there) for name in models])
-
-    return make
+    each = held_bytes(make_trial(), INSPECTION)["memory"]
+    there = replace(MACHINE, memory_bytes=round(room * each / SHARE))
+    return make_plan_of([Candidate(make_trial(model__name=name, **keys), INSPECTION, there) for name in models])
 
 
 def parts(plan: Plan) -> list[int]:
@@ -132,7 +132,7 @@ BESIDE = {"system__exclusive": False}
     ],
 )
 def test_what_the_memory_holds_is_loaded_at_once_and_the_rest_afterwards(
-    plan: Callable[..., Plan], models: str, room: float, keys: dict[str, Any], expected: list[int]
+    models: str, room: float, keys: dict[str, Any], expected: list[int]
 ) -> None:
     made = plan(models, room, **keys)
     assert parts(made) == expected
@@ -141,12 +141,12 @@ def test_what_the_memory_holds_is_loaded_at_once_and_the_rest_afterwards(
     assert [PlannedTrial.model_validate(planned.model_dump()).part for planned in made.trials] == expected
 
 
-def test_trials_of_one_task_are_measured_together(inspection: Inspection, machine: Machine) -> None:
+def test_trials_of_one_task_are_measured_together() -> None:
     """Of three and two trials, a part that holds four would leave one without those that it is compared with."""
-    there = replace(machine, memory_bytes=round(4.5 * held_bytes(make_trial(), inspection)["memory"] / SHARE))
+    there = replace(MACHINE, memory_bytes=round(4.5 * held_bytes(make_trial(), INSPECTION)["memory"] / SHARE))
     of_tasks = [("a", "one"), ("b", "one"), ("c", "one"), ("a", "two"), ("b", "two")]
     trials = [make_trial(model__name=model, task__name=task, measurement__repeat=2) for model, task in of_tasks]
-    assert parts(make_plan_of([Candidate(trial, inspection, there) for trial in trials])) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+    assert parts(make_plan_of([Candidate(trial, INSPECTION, there) for trial in trials])) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,11 @@ def test_trials_of_one_task_are_measured_together(inspection: Inspection, machin
     ],
 )
 def test_a_cycle_has_the_visits_of_all_that_take_turns_or_a_visit_and_its_pause(
-    plan: Callable[..., Plan], models: str, room: float, keys: dict[str, Any], cycles: list[float | None]
+    models: str, room: float, keys: dict[str, Any], cycles: list[float | None]
 ) -> None:
     made = plan(models, room, **keys)
     machines = {key: candidate.machine for key, candidate in made.candidates.items()}
-    containers = {key: replace(machine, boot_id="one boot", host=key) for key, machine in machines.items()}
+    containers = {key: replace(MACHINE, boot_id="one boot", host=key) for key, machine in machines.items()}
     for of_one_machine in (machines, containers):
         found = cycles_of(made.trials, of_one_machine)
         assert [found.get(planned.trial_id) for planned in made.trials] == cycles
@@ -186,11 +186,11 @@ ON_TWO = dict.fromkeys(["cuda:1", "cuda:0"], FRAMEWORK_BYTES + 2 * 10**9)
         ({**PUBLISHED, "system__device": "cuda:1,0"}, {"memory": 2 * FRAMEWORK_BYTES + 7, **ON_TWO}),
     ],
 )
-def test_weights_count_by_parameters_or_by_their_files(inspection: Inspection, keys: dict[str, Any], held: dict[str, int]) -> None:
-    assert held_bytes(make_trial(**keys), replace(inspection, model_bytes=GIB, held_bytes=7)) == held
+def test_weights_count_by_parameters_or_by_their_files(keys: dict[str, Any], held: dict[str, int]) -> None:
+    assert held_bytes(make_trial(**keys), replace(INSPECTION, model_bytes=GIB, held_bytes=7)) == held
 
 
-def test_a_gpu_s_memory_bounds_a_part_too(inspection: Inspection, machine: Machine) -> None:
-    there = replace(machine, memory_bytes=999 * GIB, device_memory={"cuda:0": 2 * GIB})
-    candidates = [Candidate(make_trial(model__name=name, system__device="cuda:0"), inspection, there) for name in "abcd"]
+def test_a_gpu_s_memory_bounds_a_part_too() -> None:
+    there = replace(MACHINE, memory_bytes=999 * GIB, device_memory={"cuda:0": 2 * GIB})
+    candidates = [Candidate(make_trial(model__name=name, system__device="cuda:0"), INSPECTION, there) for name in "abcd"]
     assert parts(make_plan_of(candidates)) == [0, 0, 0, 1]
