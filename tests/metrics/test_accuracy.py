@@ -56,15 +56,19 @@ def test_text_never_meets_numbers(metric, choices, truth):
         metric.score(answers) if isinstance(metric, MeanMetric) else metric.judge(answers)
 
 
-def test_a_task_without_subjects_is_refused():
-    with refused("missing", "subject"):
-        SubjectAccuracy().score(Answers(["A"], ["A"], {"length": ["long"]}))
-
-
-@pytest.mark.parametrize("answers", [([1], ["a"]), (["a"], [1]), (["a"], [[]]), (["a"], [None]), (["a"], [["a", 2]])])
-def test_what_is_no_text_is_refused(answers):
-    with refused("invalid"):
-        WordF1().score(Answers(*answers))
+@pytest.mark.parametrize(
+    ("metric", "answers", "code", "key"),
+    [
+        (SubjectAccuracy(), Answers(["A"], ["A"], {"length": ["long"]}), "missing", "subject"),
+        *(
+            (WordF1(), Answers(*given), "invalid", None)
+            for given in (([1], ["a"]), (["a"], [1]), (["a"], [[]]), (["a"], [None]), (["a"], [["a", 2]]))
+        ),
+    ],
+)
+def test_a_task_without_subjects_and_what_is_no_text_are_refused(metric, answers, code, key):
+    with refused(code, key):
+        metric.score(answers)
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 6), max_size=7), st.integers(0, 6)), max_size=12), st.integers(1, 5))

@@ -94,7 +94,7 @@ def test_a_reference_is_a_trial_that_can_run() -> None:
     check_analysis(made, AnalysisConfig(reference=made.trials[1].match_key))
     with refused("unsupported", "analysis.reference", made.trials[0].trial_id):
         check_analysis(made, AnalysisConfig(reference=made.trials[0].trial_id))
-    with refused("invalid", "analysis.reference", "small-dogs"):
+    with refused("unknown", "analysis.reference", "small-dogs"):
         check_analysis(made, AnalysisConfig(reference="small-dogs"))
 
 
