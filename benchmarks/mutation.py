@@ -1,10 +1,11 @@
 """Change rooms of the package in small ways, and count the changes that their tests notice.
 
 ``python benchmarks/mutation.py [measurement storage running] [--sample 60] [--seed 0] [--coverage FILE]`` mutates copies of the
-repository: comparisons, arithmetic, ``and``/``or``, conditions, numbers and switches. A mutant meets the fast tests that run its
-line, found by one run with coverage, which FILE keeps for the next call. Not mutated: annotations, docstrings, what ``raise``
-says, and the switches ``strict``, ``frozen`` and ``slots``. Prints every mutant that survives, and the share that was killed of each
-module and room; exit code 1 where a room is below 80 %. A line that only slow tests run, or a process that a test starts, has no test.
+repository: comparisons, arithmetic, ``and``/``or``, conditions, numbers and switches. A mutant meets the tests that run its line,
+found by one run with coverage, which FILE keeps for the next call. Not mutated: annotations, docstrings, what ``raise`` says, the
+switches ``strict``, ``frozen`` and ``slots``, and seconds to wait (``*_S``), as no test asserts how long anything takes. Prints every
+mutant that survives, and the share that was killed of each module and room; exit code 1 where a room is below 80 %. A line that only a
+process runs that a test starts has no test.
 """
 
 from __future__ import annotations
@@ -36,16 +37,20 @@ SWAPS: dict[type, type] = {
 TIMEOUT_S = 120
 """Of a test; a mutant that hangs is killed."""
 AT_ONCE = 2
-# Tests that a mutant meets: those that run the fewest lines of its module.
-MOST = 40
+# Tests that a mutant meets: those of its own room first, and of these the ones that run the fewest lines of its module.
+MOST = 120
+OWN = {"measurement": ("measurement", "subject", "servers"), "running": ("running", "planning", "execution", "faults")}
+"""Folders of tests of a room, where they are not of its name."""
 IMPORTED = ("scipy.stats", "pyarrow.parquet", "pydantic", "psutil", "hydra", "hypothesis", "ray")
 """What most tests need, before the forks: a mutant takes half a second."""
 ENOUGH = 0.8
 FOLDERS = ("measurement", "storage", "running", "execution", "planning", "faults", "subject", "distributed", "commands", "servers")
-"""Folders of tests; those of other rooms use these rooms too, and check other things."""
+"""Folders of fast tests; those of other rooms use these rooms too, and check other things."""
+SLOW_FOLDERS = ("running", "servers/test_served_trials.py")
+"""Slow tests that run in this process, without Ray."""
 # Tests of lines that run in processes of their own, by module; other such lines have no test here.
-SLOW = {name: ["-m", "", "tests/execution/test_keeper_and_servers.py"] for name in ("keeper.py", "server.py")}
-OPTIONS = ("-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+SLOW = {name: ["tests/execution/test_keeper_and_servers.py"] for name in ("keeper.py", "server.py")}
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 class Mutant(NamedTuple):
@@ -83,6 +88,8 @@ def statements(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast
             match child:
                 case ast.AST() if name in {"annotation", "returns"}:
                     pass
+                case ast.Assign(targets=[ast.Name(id=name)]) if name.endswith("_S"):
+                    pass
                 case ast.Raise() | ast.keyword(arg="strict" | "frozen" | "slots") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
                     pass
                 case ast.AST():
@@ -105,14 +112,17 @@ def mutants(module: str) -> Iterator[Mutant]:
 
 
 def tests_of(mutant: Mutant, seen: coverage.CoverageData) -> list[str]:
-    """Return the fast tests that run a line, those of the fewest lines first; the tests of the module for a line that runs at import."""
+    """Return the tests that run a line, those of its room and of the fewest lines first; those of the module for a line of import."""
     by_line = seen.contexts_by_lineno(str(ROOT / mutant.module))
     contexts = {one for line in mutant.lines for one in by_line.get(line, ())}
     if "" in contexts:
         contexts = {one for found in by_line.values() for one in found}
     count = Counter(one for found in by_line.values() for one in found)
+    room = Path(mutant.module).parts[1]
+    own = tuple(f"tests/{folder}/" for folder in OWN.get(room, [room]))
+    order = sorted(contexts - {""}, key=lambda one: (not one.startswith(own), count[one]))
     # What a fixture ran, another test of its file may share.
-    named = [one.partition("::")[0] if one.endswith("|setup") else one.rpartition("|")[0] for one in sorted(contexts - {""}, key=count.get)]
+    named = [one.partition("::")[0] if one.endswith("|setup") else one.rpartition("|")[0] for one in order]
     found = [*dict.fromkeys(one for one in named if one.partition("::")[0] == one or one.partition("::")[0] not in named)]
     return found[:MOST] or SLOW.get(Path(mutant.module).name, [])
 
@@ -164,14 +174,11 @@ def main() -> int:
         path = asked.coverage or Path(folder, "kept")
         if not path.exists():
             # no settings: processes that tests start belong to no test
-            watched = ("-n2", "--cov=orchestrator", "--cov-context=test", "--cov-config=/dev/null", "--cov-report=")
+            watched = ("-n2", "--cov=orchestrator", "--cov-append", "--cov-context=test", "--cov-config=/dev/null", "--cov-report=")
             environment = {**os.environ, "COVERAGE_FILE": f"{folder}/coverage", "PYTHONPATH": str(ROOT)}
-            subprocess.run(
-                [sys.executable, "-m", "pytest", *OPTIONS, *watched, *(f"tests/{one}" for one in FOLDERS)],
-                cwd=ROOT,
-                env=environment,
-                check=True,
-            )
+            for mark, names in (("not slow", FOLDERS), ("slow", SLOW_FOLDERS)):
+                command = [sys.executable, "-m", "pytest", *OPTIONS, "-m", mark, *watched, *(f"tests/{one}" for one in names)]
+                subprocess.run(command, cwd=ROOT, env=environment, check=True)
             shutil.copy(f"{folder}/coverage", path)
         seen = coverage.CoverageData(str(path))
         seen.read()

@@ -14,6 +14,7 @@ import pytest
 import shared_cores  # noqa: F401 - before numpy
 from effort import EFFORT
 from hypothesis import settings
+from program import Call, orchestrator
 
 from orchestrator.distributed.cluster import prepare_environment
 from orchestrator.machine.locks import own_folder_path
@@ -93,6 +94,19 @@ def null_targets() -> Iterator[Path]:
     yield SUPPORT / "code"
     sys.path.remove(folder)
     sys.modules.pop("null_targets", None)
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run one command line in this process, in an empty folder at first."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: orchestrator(*words, cwd=Path.cwd())
+
+
+@pytest.fixture(scope="session")
+def measured() -> dict[str, Path]:
+    """Campaigns by what was asked for, as far as tests have asked: equal clocks give equal times, so that one is enough."""
+    return {}
 
 
 @pytest.fixture(autouse=True)

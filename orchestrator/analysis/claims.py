@@ -29,14 +29,15 @@ CLAIMS = (
         "an interval of a mean",
         30,
         30,
-        "below 20 visits it is flagged; from 30 on it covers 93 % within reach",
+        "below 20 visits it is flagged; from 30 on, within reach, it covers 97 % on average, and "
+        "91 % in the worst simulated case",
     ),
     Claim(
         "a difference of 10 %",
         30,
         30,
-        "of two trials that take turns, at a deadline that 80 % meet: found in 89 % of simulated "
-        "sweeps on average, in 6 % under the worst noise",
+        "simulated, two alternating trials, 80 % of answers on time: found in 89 % of sweeps on "
+        "average, in 6 % under the worst noise",
     ),
     Claim(
         "a p99 with an upper limit",

@@ -114,7 +114,8 @@ class AnalysisConfig(Frozen):
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
         """Return the error for a ``reference`` to none of these trials."""
-        return InputError(f"analysis.reference={self.reference}: no such trial; {nearest(str(self.reference), trial_ids)}")
+        said = f"analysis.reference={self.reference}: no such trial; {nearest(str(self.reference), trial_ids)}"
+        return InputError(said, "unknown", "analysis.reference", self.reference)
 
     def check_slices(self, known: Iterable[str]) -> None:
         """Raise InputError for a name in ``slices`` that no sample has."""

@@ -34,7 +34,7 @@ def outcomes_of(stamps: Integers, in_flight: InFlight = "error", never: Outcome 
     ``in_flight`` is the outcome of what was being served when all ended, ``never`` of what was neither served nor dropped.
     """
     ended = stamps[:, 3]
-    if ended.min(initial=1) > 0 and stamps[:, 0].min(initial=1) > 0:
+    if (stamps[:, (0, 3)] > 0).all():
         return np.full(len(stamps), schema.OK, dtype=np.int8)
     conditions = [ended == IN_FLIGHT, ended == DROPPED, ended <= 0, stamps[:, 0] > 0, stamps[:, 1] == TIMED_OUT]
     fates: list[Outcome] = [in_flight, "dropped", never, "ok", "timeout"]

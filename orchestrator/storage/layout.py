@@ -1,5 +1,6 @@
 """Where everything lies within a campaign's directory."""
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -142,7 +143,7 @@ def trial_folder(directory: Path, trial_id: str) -> TrialFolder:
 def parts(folder: Path) -> Parts:
     """Return the parts in a folder; none where there is no folder. A merged part stands for those that it was made of."""
     found: Parts = {}
-    first = 10**9
+    first = math.inf
     for match, path in sorted(_named(folder, PART), key=lambda named: (-int(named[0][2]), int(named[0][1] or named[0][2]))):
         if int(match[2]) < first:
             found[int(match[2])] = path

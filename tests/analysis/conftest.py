@@ -2,18 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from built_trials import build_trial
 from numpy.typing import NDArray
-
-from orchestrator.analysis.trial_data import TrialData
-
-Build = Callable[..., TrialData]
-
-
-@pytest.fixture
-def build() -> Build:
-    """Makes a measured trial of 3 rounds or more from its total times in ms, [R, S]; the inference clock has half of them."""
-    return build_trial
 
 
 @pytest.fixture

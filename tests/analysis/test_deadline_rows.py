@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from scipy.stats import beta
 
 from orchestrator.analysis.table import tables
@@ -16,15 +16,9 @@ ANALYSIS = AnalysisConfig(seed=0)
 VISITS = np.repeat(np.arange(60), 2)
 
 
-@pytest.fixture
-def build(build: Any) -> Any:
-    """Build trials in visits of 2 rounds, unless a test says otherwise."""
-
-    def made(system: str, times: Any, visits: Any = VISITS, **rest: Any) -> TrialData:
-        data: TrialData = build(system, times, visits=None if visits is None else visits[: len(times)], **rest)
-        return data
-
-    return made
+def build(system: str, times: Any, visits: Any = VISITS, **rest: Any) -> TrialData:
+    """Build a trial in visits of 2 rounds, unless a test says otherwise."""
+    return build_trial(system, times, visits=visits[: len(times)], **rest)
 
 
 def rows(trials: list[TrialData], flags: tuple[str, ...] = (), analysis: AnalysisConfig = ANALYSIS) -> list[Any]:
@@ -36,7 +30,7 @@ def of(found: list[dict[str, Any]], clock: str, reference: str = "own") -> dict[
     return row
 
 
-def test_a_deadline_rests_on_the_rounds_fixed_beforehand(build: Any, noise: Any) -> None:
+def test_a_deadline_rests_on_the_rounds_fixed_beforehand(noise: Any) -> None:
     times = noise(150, 50, 20)
     found = of(rows([build("a", times, visits=np.repeat(np.arange(75), 2))]), "total")
     assert set(found) == set(tables()["deadline"].schema.names)
@@ -52,21 +46,21 @@ def test_a_deadline_rests_on_the_rounds_fixed_beforehand(build: Any, noise: Any)
     assert found["observed_ns"] == pytest.approx(own[107] * 1e6, abs=1)
 
 
-def test_the_observed_deadline_is_that_of_the_exact_share(build: Any, noise: Any) -> None:
+def test_the_observed_deadline_is_that_of_the_exact_share(noise: Any) -> None:
     times = noise(100, 20, 20)
     analysis = AnalysisConfig(seed=0, deadline=DeadlineConfig(late_share=0.41))  # 100 * (1 - 0.41) > 59 in binary
     found = of(rows([build("a", times)], analysis=analysis), "total")
     assert found["observed_ns"] == pytest.approx(np.sort(times.max(axis=1))[58] * 1e6, abs=1)
 
 
-def test_a_flagged_trial_gets_no_certificate_and_says_why(build: Any, noise: Any) -> None:
+def test_a_flagged_trial_gets_no_certificate_and_says_why(noise: Any) -> None:
     flags = ("one stretch", "unpinned")
     found = of(rows([build("a", noise(120, 20, 20))], flags=flags), "total")
     assert (found["certified"], found["deadline_ns"], found["reason"], found["flags"]) == (False, None, ", ".join(flags), [*flags])
     assert found["observed_ns"] > 0
 
 
-def test_too_few_rounds_need_more_unless_no_number_of_them_certifies(build: Any, noise: Any) -> None:
+def test_too_few_rounds_need_more_unless_no_number_of_them_certifies(noise: Any) -> None:
     short = build("a", noise(60, 20, 20))
     imported = replace(short, record=short.record.model_copy(update={"origin": "imported"}))
     for trial, flags, more in ((short, (), 60), (imported, ("imported",), None)):
@@ -74,7 +68,7 @@ def test_too_few_rounds_need_more_unless_no_number_of_them_certifies(build: Any,
         assert (found["certified"], found["more_rounds"], found["rounds"]) == (False, more, 60)
 
 
-def test_the_common_floor_is_what_the_weakest_model_can_keep(build: Any, noise: Any) -> None:
+def test_the_common_floor_is_what_the_weakest_model_can_keep(noise: Any) -> None:
     strong, weak = build("a", noise(120, 20, 20), right=20), build("a", noise(120, 20, 20), right=16, model="small")
     found = rows([strong, weak])
     assert {row["reference_quality"] for row in found if row["reference"] == "common"} == {0.8}
@@ -84,7 +78,7 @@ def test_the_common_floor_is_what_the_weakest_model_can_keep(build: Any, noise: 
     assert by_model["small"]["deadline_ns"] == own["small"]["deadline_ns"]
 
 
-def test_a_sample_without_a_time_is_late_at_any_deadline(build: Any, noise: Any) -> None:
+def test_a_sample_without_a_time_is_late_at_any_deadline(noise: Any) -> None:
     times = noise(120, 20, 20)
     times[::10, 3] = np.inf
     easier = AnalysisConfig(seed=0, deadline=DeadlineConfig(quality=0.9))

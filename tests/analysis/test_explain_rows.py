@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import explained
+from built_trials import build_trial, explained
 
 from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.table import tables
@@ -21,10 +21,10 @@ LIMIT = Threshold("25 ms", 25_000_000, "absolute")
 
 
 @pytest.fixture
-def disturbed(build: Any, noise: Any) -> TrialData:
+def disturbed(noise: Any) -> TrialData:
     """Sixty rounds of 20 samples, 40 % slower while another program takes 0.9 of a core; it also makes the process wait."""
     random = np.random.default_rng(4)
-    data = build("a", noise(60, 20, 20) * np.where(SLOW, 1.4, 1.0)[:, None], right=18)
+    data = build_trial("a", noise(60, 20, 20) * np.where(SLOW, 1.4, 1.0)[:, None], right=18)
     durations = data.times["total"].sum(axis=1)
     evidence = {
         "duration_ns": durations,
@@ -68,7 +68,6 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     assert (first["quiet_mean"], first["disturbed_mean"]) == pytest.approx((kept[~SLOW].mean(), kept[SLOW].mean()))
     assert first["boundary"] == pytest.approx((disturbed.evidence["foreign_cpu_ns"] / disturbed.evidence["duration_ns"])[~SLOW].max())
     divided = divide_lateness(late)
-    assert divided is not None
     assert {name: first[name] for name in divided} == divided
     assert (first["late"], first["rounds"], first["flags"]) == (late.mean(), 60, ["a flag"])
     told = list(sentences([dict(row) for row in found], Clock.TOTAL))

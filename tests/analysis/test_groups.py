@@ -5,47 +5,33 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from built_trials import build_trial
 
 from orchestrator.analysis.groups import alike, check_names, disagreements, telling_settings, threshold_set
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.config import parse_trial
-from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 
 
-def trial(name: str, ms: float, state: str = "done", predictions: tuple[int, ...] = (1, 2)) -> TrialData:
-    times = np.full((20, 2), ms * 1e6) + np.arange(40).reshape(20, 2) * 1e3
-    task = SimpleNamespace(name="task")
-    model = SimpleNamespace(name="model", stands_for="model")
-    record = SimpleNamespace(
-        trial_id=f"{name}-r0",
-        match_key=name,
-        state=state,
-        trial=SimpleNamespace(task=task, model=model, load=LoadConfig()),
-        digests={"data": "d"},
-    )
-    clocks = {"inference": times, "total": times}
-    return TrialData(cast(Any, record), clocks, clocks, [1, 2], list(predictions), {}, np.array([1, 1]), 0)
+def trial(name: str, ms: float, right: int = 2) -> TrialData:
+    return build_trial(name, ms + np.arange(40).reshape(20, 2) / 1e3, right=right)
 
 
 def test_the_reference_is_the_trial_with_the_median_p50() -> None:
     found = threshold_set([trial("slow", 30), trial("fast", 5), trial("middle", 10)], AnalysisConfig(seed=0))
-    assert found.reference is not None
-    assert found.reference.trial == "middle-r0"
+    assert found.reference.trial == "net-middle-r0"
     assert [threshold.label for threshold in found.percentiles["total"]] == ["p90", "p95", "p99", "p99.9"]
     assert found.primary == found.percentiles["total"][1]
     assert [threshold.label for threshold in found.absolute] == ["5 ms", "10 ms", "20 ms"]
 
 
 def test_the_user_chooses_reference_primary_and_thresholds() -> None:
-    analysis = AnalysisConfig(seed=0, reference="fast", primary="7 ms", thresholds_ms=(6.5,))
+    analysis = AnalysisConfig(seed=0, reference="net-fast", primary="7 ms", thresholds_ms=(6.5,))
     found = threshold_set([trial("fast", 5), trial("slow", 30)], analysis)
-    assert found.reference is not None
-    assert found.reference.trial == "fast-r0"
+    assert found.reference.trial == "net-fast-r0"
     assert "6.5 ms" in {threshold.label for threshold in found.absolute}
-    assert found.primary is not None
     assert found.primary in found.common("total")
     assert found.primary not in found.common("inference")
 
@@ -56,8 +42,8 @@ def test_a_reference_that_is_no_trial_is_refused() -> None:
 
 
 def test_systems_that_answer_differently_are_counted() -> None:
-    [found] = disagreements([trial("a", 5), trial("b", 5), trial("c", 5, predictions=(1, 9))])
-    assert (found.first, found.other, found.samples, found.out_of) == ("a-r0", "c-r0", 1, 2)
+    [found] = disagreements([trial("a", 5), trial("b", 5), trial("c", 5, right=1)])
+    assert (found.first, found.other, found.samples, found.out_of) == ("net-a-r0", "net-c-r0", 1, 2)
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import explained, rows_made
+from built_trials import build_trial, explained, rows_made
 
 from benchmarks.report import write
 from orchestrator.analysis import quality
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.evidence import EVIDENCE
-from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.charts import figures
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.reader import open_campaign
-
-Build = Callable[..., TrialData]
 
 
 def peak(work: Callable[[], object]) -> int:
@@ -49,19 +46,19 @@ def test_a_report_holds_no_table_of_all_rounds_and_thresholds(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("visits", [None, np.arange(6000) // 4], ids=["circular shifts", "visits exchanged"])
-def test_what_slow_rounds_go_with_is_found_in_little_memory_a_round(build: Build, visits: np.ndarray | None) -> None:
+def test_what_slow_rounds_go_with_is_found_in_little_memory_a_round(visits: np.ndarray | None) -> None:
     """All evidence there can be is 16 numbers a round, and each way to move it against two harms makes 32: 384 bytes in all."""
     rounds = 6000
     random = np.random.default_rng(0)
-    data = build("long", random.lognormal(2, 0.3, (rounds, 1)))
+    data = build_trial("long", random.lognormal(2, 0.3, (rounds, 1)))
     evidence = {"duration_ns": data.times[data.clock][:, 0]} | {one.column: random.lognormal(size=rounds) for one in EVIDENCE}
     trial = replace(data, evidence=evidence, visits=visits)
     limit = Threshold("9 ms", 9_000_000, "absolute")
     assert peak(lambda: list(explained(trial, limit))) < 900 * rounds
 
 
-def test_figures_in_blocks_are_those_of_one_block(build: Build, noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-    data = build("one", noise(40, 20, 10.0), right=15)
+def test_figures_in_blocks_are_those_of_one_block(noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = build_trial("one", noise(40, 20, 10.0), right=15)
     asked = AnalysisConfig(thresholds_ms=(9.0, 10.0, 11.0, 12.0))
     whole = rows_made("tail_quality", [data], asked, ())
     monkeypatch.setattr(quality, "MOST_VALUES", 80)  # two thresholds of 40 rounds

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
@@ -72,17 +72,13 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(METRICS, metric.name, f"{__name__}:{metric.__name__}")
 
 
-@pytest.fixture
-def make(build: Callable[..., TrialData]) -> Callable[..., TrialData]:
-    def trial(metric: str, system: str = "one", slower: float = 1.0) -> TrialData:
-        times = slower * np.random.default_rng(3).lognormal(0, 0.3, (40, ERRORS.size)) * 10
-        return build(system, times, metrics=(metric,))
-
-    return trial
+def make(metric: str, system: str = "one", slower: float = 1.0) -> TrialData:
+    times = slower * np.random.default_rng(3).lognormal(0, 0.3, (40, ERRORS.size)) * 10
+    return build_trial(system, times, metrics=(metric,))
 
 
 @pytest.mark.parametrize("metric", EXPECTED)
-def test_every_figure_is_the_metric_with_late_answers_scored_as_it_says(make: Callable[..., TrialData], metric: str) -> None:
+def test_every_figure_is_the_metric_with_late_answers_scored_as_it_says(metric: str) -> None:
     data = make(metric)
     analysis = AnalysisConfig(thresholds_ms=(5, 9, 12, 20))
     rows = rows_made("tail_quality", [data], analysis, ())
@@ -99,7 +95,7 @@ def test_every_figure_is_the_metric_with_late_answers_scored_as_it_says(make: Ca
 
 
 @pytest.mark.parametrize("metric", ["kind_error", "rms"])
-def test_a_deadline_keeps_its_share_of_what_there_is_to_keep(make: Callable[..., TrialData], metric: str) -> None:
+def test_a_deadline_keeps_its_share_of_what_there_is_to_keep(metric: str) -> None:
     data = make(metric)
     [row, *_] = rows_made("deadline", [data], flags=())
     ideal = EXPECTED[metric](np.ones((1, ERRORS.size), dtype=bool))[0]
@@ -109,7 +105,7 @@ def test_a_deadline_keeps_its_share_of_what_there_is_to_keep(make: Callable[...,
     assert kept.mean() >= 0.9
 
 
-def test_the_better_system_is_the_one_with_the_smaller_error(make: Callable[..., TrialData]) -> None:
+def test_the_better_system_is_the_one_with_the_smaller_error() -> None:
     trials = [make("kind_error", "slow", 2.0), make("kind_error", "fast")]
     analysis = AnalysisConfig(primary="12 ms")
     groups = grouped(trials, analysis)
@@ -122,7 +118,7 @@ def test_the_better_system_is_the_one_with_the_smaller_error(make: Callable[...,
     assert [one.names["system"] for one in ranking(results, groups[0]).found] == ["fast", "slow"]
 
 
-def test_answers_that_are_worth_what_late_ones_are_are_refused(make: Callable[..., TrialData], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_that_are_worth_what_late_ones_are_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Error, "late", float(ERRORS.mean()))
     with pytest.raises(InputError):
         make("error").judged("error")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from scipy import stats
 
 from orchestrator.analysis.table import tables
@@ -16,9 +16,9 @@ from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.units import degrees_of, spread
 
 
-def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(build: Any, noise: Any) -> None:
+def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(noise: Any) -> None:
     times = noise(60, 50, 20)
-    found = rows_made("prediction", [build("a", times, right=45)], flags=())
+    found = rows_made("prediction", [build_trial("a", times, right=45)], flags=())
     assert all(set(row) == set(tables()["prediction"].schema.names) for row in found)
     assert {row["method"] for row in found} == {"block-bootstrap", "poisson-binomial"}
     [row] = [row for row in found if (row["clock"], row["threshold"], row["method"]) == ("total", "p90", "block-bootstrap")]
@@ -32,17 +32,19 @@ def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(bu
     assert row["difference_mean"] == pytest.approx(abs(quality[:30].mean() - quality[30:].mean()))
 
 
-def test_a_metric_that_is_no_mean_has_the_block_bootstrap_alone(build: Any, noise: Any) -> None:
-    found = rows_made("prediction", [build("a", noise(40, 20, 20), metrics=("f1_macro",))], flags=())
+def test_a_metric_that_is_no_mean_has_the_block_bootstrap_alone(noise: Any) -> None:
+    found = rows_made("prediction", [build_trial("a", noise(40, 20, 20), metrics=("f1_macro",))], flags=())
     assert {row["method"] for row in found} == {"block-bootstrap"}
     assert {row["variance_ratio"] for row in found} == {None}
 
 
-def test_rows_tell_whether_the_prediction_was_right(build: Any, noise: Any) -> None:
+def test_rows_tell_whether_the_prediction_was_right(noise: Any) -> None:
     calm = noise(60, 50, 20)
     slower_at_the_end = calm * np.where(np.arange(60) < 30, 1.0, 1.5)[:, None]
     for times, right in ((calm, True), (slower_at_the_end, False)):
-        found = [row for row in rows_made("prediction", [build("a", times, right=45)], flags=()) if row["method"] == "block-bootstrap"]
+        found = [
+            row for row in rows_made("prediction", [build_trial("a", times, right=45)], flags=()) if row["method"] == "block-bootstrap"
+        ]
         assert {row["inside"] for row in found} == {right}
         assert all((row["predicted_low"] <= row["observed_mean"] <= row["predicted_high"]) == right for row in found)
         assert all(row["flags"] == ["one stretch"] for row in found)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, replay_rows
@@ -26,9 +26,9 @@ POISSON = Arrivals("poisson", seed=3)
 
 
 @pytest.fixture
-def data(build: Any, noise: Any) -> TrialData:
+def data(noise: Any) -> TrialData:
     """Thirty rounds of 20 samples of about 15 ms, of which 16 are right, in 15 visits."""
-    return build("a", noise(30, 20, 15), right=16, visits=np.arange(30) // 2)
+    return build_trial("a", noise(30, 20, 15), right=16, visits=np.arange(30) // 2)
 
 
 def rows(data: TrialData, *rates: float, **more: Any) -> list[Any]:
@@ -73,12 +73,12 @@ def test_little_load_is_the_closed_loop_and_too_much_is_told(data: TrialData) ->
     assert len(streams_of(replace(data, turns=None))) == 12
 
 
-def test_a_fallback_answers_what_is_late(data: TrialData, build: Any) -> None:
-    fast = build("b", np.full((30, 20), 1.0), right=10)
+def test_a_fallback_answers_what_is_late(data: TrialData) -> None:
+    fast = build_trial("b", np.full((30, 20), 1.0), right=10)
     alone, together = rows(data, 55.0)[0], rows(data, 55.0, fallback=fast)[0]
     assert together["mean"] == alone["mean"]
     assert alone["mean"] < together["fallback_mean"] < alone["ideal"]  # type: ignore[operator]
-    nothing = rows(data, 55.0, fallback=build("c", np.full((30, 20), 900.0)))[0]
+    nothing = rows(data, 55.0, fallback=build_trial("c", np.full((30, 20), 900.0)))[0]
     assert nothing["fallback_mean"] == pytest.approx(alone["mean"])
 
 
@@ -98,11 +98,9 @@ BOX = {"boxes": [[10, 10, 50, 50]], "labels": [1]}
     ("metric", "references", "answers"),
     [("f1_macro", [0, 1] * 10, [[0], [1]] * 10), ("map", [BOX] * 20, [{**BOX, "scores": [0.8]}] * 20)],
 )
-def test_a_metric_that_is_no_mean_judges_both_answers_together(
-    build: Any, noise: Any, metric: str, references: list[Any], answers: list[Any]
-) -> None:
+def test_a_metric_that_is_no_mean_judges_both_answers_together(noise: Any, metric: str, references: list[Any], answers: list[Any]) -> None:
     slow, fast = (
-        replace(build(name, times, metrics=(metric,)), references=references, predictions=answers)
+        replace(build_trial(name, times, metrics=(metric,)), references=references, predictions=answers)
         for name, times in (("a", noise(24, 20, 15)), ("b", np.full((24, 20), 1.0)))
     )
     row = rows(slow, 60.0, fallback=fast)[0]
@@ -121,10 +119,10 @@ def test_a_failed_sample_takes_as_long_as_the_longest_and_a_torn_round_is_left_o
     assert (row["rounds"], row["late"] > 0) == (29, True)
 
 
-def test_only_a_closed_loop_of_single_samples_is_played(data: TrialData, build: Any, noise: Any) -> None:
+def test_only_a_closed_loop_of_single_samples_is_played(data: TrialData, noise: Any) -> None:
     assert can_play(data)
     assert not can_play(replace(data, times={**data.times, "response": data.times["total"]}))
-    assert not can_play(build("a", noise(4, 20, 15), measurement={"batch": 4}))
+    assert not can_play(build_trial("a", noise(4, 20, 15), measurement={"batch": 4}))
 
 
 def held_by_hand(data: TrialData, streams: list[tuple[Any, Any, int]]) -> float:

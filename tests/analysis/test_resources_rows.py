@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
@@ -30,9 +31,9 @@ def with_rounds(data: TrialData, **columns: list[float]) -> TrialData:
     return replace(data, evidence={name: np.array(values, dtype=float) for name, values in columns.items()})
 
 
-def test_of_several_processes_the_largest_figures_count(build: Any) -> None:
+def test_of_several_processes_the_largest_figures_count() -> None:
     data = with_rounds(
-        build("a", np.full((4, 6), 5.0), cold_start=with_earlier(COLD, LATER), placement={"at_end": {"peak_memory_bytes": 2_500}}),
+        build_trial("a", np.full((4, 6), 5.0), cold_start=with_earlier(COLD, LATER), placement={"at_end": {"peak_memory_bytes": 2_500}}),
         round=[0, 1, 2, 3], process=[0, 0, 1, 1], lead_in_first_ns=[40, 30, 80, NAN], resident_peak_bytes=[700, NAN, 2_000, 900],
         gpu_memory_bytes=[NAN, 3_000, 3_100, NAN], gpu_allocated_peak_bytes=[NAN] * 4, different_answers=[0, 2, 1, NAN],
     )  # fmt: skip
@@ -58,56 +59,24 @@ def test_a_measured_campaign_has_them_all(tmp_path: Path) -> None:
     assert second["differing_samples"] == 2  # 2 is wrong there alone, 3 raises
 
 
-class _Labelled:
-    def __init__(self, trial_id: str, trial: Any) -> None:
-        self.trial_id, self.trial = trial_id, trial
-
-    def labels(self) -> dict[str, Any]:
-        return {"trial": self.trial_id}
-
-
-def _trial(model: str, asked: bool, **changes: Any) -> Any:
-    from orchestrator.configuration.config import Trial
-
-    server = {"name": "s", "url": "http://127.0.0.1:1"} if asked else {}
-    blocks = {
-        "model": {"name": f"served_{model}" if asked else model, "kind": "k", "target": "a:B", "runtimes": ["r"], **({"same_as": model} if asked else {})},
-        "task": {"name": "t", "kind": "k", "target": "a:B"}, "system": {"name": "x"}, "runtime": {"name": "r", "asks_server": asked},
-        "measurement": {},
-        **({"server": server} if asked else {}),
-    }  # fmt: skip
-    for key, value in changes.items():
-        blocks[key] = value if not isinstance(value, dict) else {**blocks.get(key, {}), **value}
-    return Trial.model_validate(blocks)
-
-
-class _Data:
-    def __init__(self, trial_id: str, trial: Any, times: Any, predictions: list[Any]) -> None:
-        self.trial_id, self.record, self.predictions = trial_id, _Labelled(trial_id, trial), predictions
-        self.times = {Clock.TOTAL: np.array(times, dtype=float)}
-
-
-class _Group:
-    clock = Clock.TOTAL
-
-    def __init__(self, *trials: _Data) -> None:
-        self.trials = trials
-
-
-IN = [[1e6, 2e6, 3e6]] * 4
-OUT = [[2e6, 4e6, 5e6], [2e6, 3e6, 5e6], [2e6, 4e6, 6e6], [2e6, 5e6, np.inf]]
+IN = np.array([[1.0, 2, 3]] * 4)
+OUT = np.array([[2, 4, 5], [2, 3, 5], [2, 4, 6], [2, 5, np.inf]])
+SERVED = {
+    "model": {"name": "served", "same_as": "net"}, "runtime": {"asks_server": True}, "server": {"name": "s", "url": "http://127.0.0.1:1"},
+}  # fmt: skip
 
 
 def test_a_served_trial_stands_against_that_of_its_model() -> None:
-    group = _Group(
-        _Data("inside", _trial("m", asked=False), IN, [1, 2, 3]),
-        _Data("other model", _trial("n", asked=False), IN, [1, 2, 3]),
-        _Data("other batch", _trial("m", asked=False, measurement={"batch": 2}), IN, [1, 2, 3]),
-        _Data("other system", _trial("m", asked=False, system={"name": "y"}), IN, [1, 2, 3]),
-        _Data("other repeat", _trial("m", asked=False, repeat=1), IN, [1, 2, 3]),
-        _Data("served", _trial("m", asked=True), OUT, [1, 2, 4]),
-    )
-    (row,) = server_cost(Any, group)  # type: ignore[arg-type]
+    trials = [
+        build_trial("one", IN, trial_id="inside"),
+        build_trial("one", IN, trial_id="other model", model="other"),
+        build_trial("one", IN, trial_id="other batch", measurement={"batch": 2}),
+        build_trial("two", IN, trial_id="other system"),
+        build_trial("one", IN, trial_id="other repeat", repeat=1),
+        build_trial("one", OUT, trial_id="served", blocks=SERVED, right=2),
+    ]
+    group: Any = SimpleNamespace(clock=Clock.TOTAL, trials=trials)
+    (row,) = server_cost(Any, group)
     assert (row["trial"], row["against"], row["clock"]) == ("served", "inside", "total")
     assert (row["different_answers"], row["samples"]) == (1, 3)
     assert (row["in_process_p50_ns"], row["served_p50_ns"], row["cost_p50_ns"]) == (2e6, 4e6, 2e6)

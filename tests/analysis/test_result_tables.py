@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import pytest
+from built_trials import build_trial
 
 from orchestrator.analysis.table import LABELS, LIMITS, BrokenInterval, Column, Context, check_intervals, tables
 from orchestrator.analysis.tables.replay import REPLAY
@@ -82,7 +83,7 @@ def test_an_interval_that_excludes_its_figure_is_an_error_that_names_it(table: s
 
 
 @pytest.mark.parametrize(("name", "reason"), [("settled", "settled"), ("paper", "max_rounds")])
-def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason: str, build: Any, noise: Any) -> None:
+def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason: str, noise: Any) -> None:
     rule = make_rule(name, min_rounds=30, max_rounds=60)
     checks = []
     for number, times in enumerate(noise(60, 100, 20) * 1e6):
@@ -96,7 +97,9 @@ def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason
         if decision.stop:
             break
     assert decision.reason == reason
-    record = build("a", noise(30, 20, 20)).record.model_copy(update={"stopping": Stopping(rule=name, reason=reason, checks=tuple(checks))})
+    record = build_trial("a", noise(30, 20, 20)).record.model_copy(
+        update={"stopping": Stopping(rule=name, reason=reason, checks=tuple(checks))}
+    )
     column = rjsd_column(record, Clock.TOTAL)
     assert column == ("rjsd_total_as_in_paper_code" if name == "paper" else "rjsd_total")
     assert checks[-1][column] > 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -27,9 +27,9 @@ def averaged(trials: list[Any], analysis: AnalysisConfig = LAW) -> list[Any]:
     return rows_made("tolerance", trials, analysis)
 
 
-def test_one_trial_has_a_row_per_clock_with_its_interval(build: Any, noise: Noise) -> None:
+def test_one_trial_has_a_row_per_clock_with_its_interval(noise: Noise) -> None:
     total = noise(40, 30, 10)
-    rows = {row["clock"]: row for row in averaged([build("a", total, right=24)])}
+    rows = {row["clock"]: row for row in averaged([build_trial("a", total, right=24)])}
     assert set(rows) == {"total", "inference"}
     scores = np.repeat([1.0, 0.0], [24, 6])
     expected = np.array([0.25, 0.75]) @ quality_curve(scores, total * 1e6, [9e6, 11e6])
@@ -42,17 +42,17 @@ def test_one_trial_has_a_row_per_clock_with_its_interval(build: Any, noise: Nois
     assert rows["inference"]["mean"] == pytest.approx(0.8)  # half as long: nothing is late for anybody
 
 
-def test_repeats_have_one_row_with_the_interval_over_processes(build: Any, noise: Noise) -> None:
-    trials = [build("a", noise(20, 30, 10 + repeat / 5), repeat=repeat) for repeat in range(3)]
+def test_repeats_have_one_row_with_the_interval_over_processes(noise: Noise) -> None:
+    trials = [build_trial("a", noise(20, 30, 10 + repeat / 5), repeat=repeat) for repeat in range(3)]
     [row] = [row for row in averaged(trials) if row["clock"] == "total"]
     assert (row["processes"], row["rounds"], row["interval_unit"], row["trial"]) == (3, 60, "processes", "net-a-r0")
     alone = [next(row for row in averaged([trial]) if row["clock"] == "total")["mean"] for trial in trials]
     assert row["mean"] == pytest.approx(np.mean(alone))
 
 
-def test_a_metric_that_is_no_mean_says_how_it_was_read(build: Any, noise: Noise) -> None:
+def test_a_metric_that_is_no_mean_says_how_it_was_read(noise: Noise) -> None:
     analysis = AnalysisConfig(tolerance=ToleranceConfig(median_ms=10, p95_ms=20))
-    rows = averaged([build("a", noise(8, 12, 10), right=9, metrics=("f1_macro",))], analysis)
+    rows = averaged([build_trial("a", noise(8, 12, 10), right=9, metrics=("f1_macro",))], analysis)
     assert {row["method"] for row in rows} == {"100 tolerances"}
     assert all(row["interval_low"] <= row["mean"] <= row["interval_high"] for row in rows)
 
@@ -91,11 +91,11 @@ def at(rows: list[Any], **wanted: Any) -> dict[str, Any]:
     return row
 
 
-def test_a_group_has_the_figures_of_a_trial_of_its_samples_alone(build: Any, noise: Any) -> None:
+def test_a_group_has_the_figures_of_a_trial_of_its_samples_alone(noise: Any) -> None:
     """Rounds lose so seldom that no interval is drawn: the same numbers come out twice, and not only nearly."""
     total = np.minimum(noise(40, 60, 9), 9.9)
     total[[3, 9, 20], 1] = 11  # a sample of the odd ones
-    data = build("a", total, right=50, slices={"parity": ["even", "odd"] * 30})
+    data = build_trial("a", total, right=50, slices={"parity": ["even", "odd"] * 30})
     rows = rows_of(data, "parity")
     assert {(row["name"], row["group"], row["unit"], row["members"], row["slice"]) for row in rows} == {
         ("parity", "even", "samples", 30, "parity=even"), ("parity", "odd", "samples", 30, "parity=odd"),
@@ -119,8 +119,8 @@ def test_a_group_has_the_figures_of_a_trial_of_its_samples_alone(build: Any, noi
     assert odd["interval_low"] < odd["mean"] < odd["interval_high"]
 
 
-def test_pictures_of_any_task_have_a_size(build: Any, noise: Any) -> None:
-    data = build("a", noise(10, 8, 10))
+def test_pictures_of_any_task_have_a_size(noise: Any) -> None:
+    data = build_trial("a", noise(10, 8, 10))
     data = replace(data, input_sizes=np.array([200 * 300] * 3 + [16 * 16] + [500 * 375] * 4))
     assert list(dict.fromkeys(row["group"] for row in rows_of(data, "size"))) == ["9-16", "129-256", "257-512"]
     own = replace(data, slices={"size": ["a", "b"] * 4})
@@ -136,15 +136,15 @@ def boxes(size: float, label: int, found: bool) -> tuple[dict[str, Any], dict[st
     }
 
 
-def with_boxes(build: Any, total: Any, metrics: tuple[str, ...]) -> TrialData:
+def with_boxes(total: Any, metrics: tuple[str, ...]) -> TrialData:
     """Small boxes of class 1 in every other picture, large ones of class 2 in the rest; two large ones are missed."""
     pairs = [boxes(20, 1, True) if number % 2 else boxes(200, 2, number > 3) for number in range(total.shape[1])]
-    data = build("a", total, metrics=metrics)
+    data = build_trial("a", total, metrics=metrics)
     return replace(data, references=[right for right, _ in pairs], predictions=[found for _, found in pairs])
 
 
-def test_boxes_by_area_are_what_coco_calls_small_and_large(build: Any, noise: Any) -> None:
-    data = with_boxes(build, noise(20, 24, 10), ("map", "map_small", "map_large"))
+def test_boxes_by_area_are_what_coco_calls_small_and_large(noise: Any) -> None:
+    data = with_boxes(noise(20, 24, 10), ("map", "map_small", "map_large"))
     rows, whole = rows_of(data, "area"), whole_of(data)
     assert {(row["metric"], row["group"], row["unit"], row["members"]) for row in rows} == {
         ("map", "small", "boxes", 12), ("map", "large", "boxes", 12),
@@ -161,8 +161,8 @@ def test_boxes_by_area_are_what_coco_calls_small_and_large(build: Any, noise: An
     )
 
 
-def test_a_slice_that_nobody_has_and_one_of_too_many_groups_are_refused(build: Any) -> None:
-    data = build("a", np.full((3, 1001), 5.0), slices={"id": [str(number) for number in range(1001)]})
+def test_a_slice_that_nobody_has_and_one_of_too_many_groups_are_refused() -> None:
+    data = build_trial("a", np.full((3, 1001), 5.0), slices={"id": [str(number) for number in range(1001)]})
     with pytest.raises(InputError):
         rows_of(data, "area")
     with refused("too_large", "analysis.slices", "id"):

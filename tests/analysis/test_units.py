@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from scipy.stats import beta, t
 
 from orchestrator.analysis.trial_data import TrialData
@@ -27,13 +27,12 @@ def row_of(data: TrialData) -> dict[str, Any]:
 
 def slow_spells(noise: Any, rounds: int) -> np.ndarray:
     """Half of the rounds at a slower speed, ten in a row."""
-    times: np.ndarray = noise(rounds, 20, 20) * np.resize(SPELLS, rounds)[:, None]
-    return times
+    return noise(rounds, 20, 20) * np.resize(SPELLS, rounds)[:, None]
 
 
-def test_the_interval_of_a_mean_is_that_of_korn_and_graubard_over_visits(build: Any, noise: Any) -> None:
+def test_the_interval_of_a_mean_is_that_of_korn_and_graubard_over_visits(noise: Any) -> None:
     times, visits = slow_spells(noise, 60), np.repeat(np.arange(30), 2)
-    row = row_of(build("a", times, visits=visits))
+    row = row_of(build_trial("a", times, visits=visits))
     assert (row["interval_method"], row["interval_unit"], row["flags"]) == ("korn-graubard", "visits", [])
     share = (times > 22).mean(axis=1).reshape(30, 2).mean(axis=1)
     angles = np.pi * (np.arange(30) + 0.5) / 30
@@ -52,9 +51,9 @@ def test_the_interval_of_a_mean_is_that_of_korn_and_graubard_over_visits(build: 
     ("visits", "unit", "flags"),
     [(None, "rounds", [ONE_STRETCH]), (11, "rounds", [ONE_STRETCH]), (12, "visits", [FEW]), (19, "visits", [FEW]), (20, "visits", [])],
 )
-def test_few_visits_are_flagged_whatever_the_rounds_show(build: Any, noise: Any, visits: int | None, unit: str, flags: list[str]) -> None:
+def test_few_visits_are_flagged_whatever_the_rounds_show(noise: Any, visits: int | None, unit: str, flags: list[str]) -> None:
     numbers = None if visits is None else np.arange(60) * visits // 60
-    data = build("a", noise(60, 20, 20), visits=numbers)
+    data = build_trial("a", noise(60, 20, 20), visits=numbers)
     row = row_of(data)
     assert (row["interval_unit"], row["flags"]) == (unit, flags)
     assert dict(row["interval_parameters"])["units"] == (60 if unit == "rounds" else visits)
@@ -82,16 +81,16 @@ def rounds_of(pause_s: float, visit_rounds: int, lead_in: int = 0) -> tuple[np.n
         (2.5, 1, 2, True),
     ],
 )
-def test_visits_lie_apart_where_pauses_last_as_long(build: Any, pause_s: float, visit_rounds: int, lead_in: int, apart: bool) -> None:
+def test_visits_lie_apart_where_pauses_last_as_long(pause_s: float, visit_rounds: int, lead_in: int, apart: bool) -> None:
     """Inferences that lead into a visit belong to it: two of four take half a second."""
     visits, rounds = rounds_of(pause_s, visit_rounds, lead_in)
-    record = build("a", np.full((2, 1), 20.0)).record
+    record = build_trial("a", np.full((2, 1), 20.0)).record
     assert (visits_apart(record, rounds, visits, 4) is visits) is apart
 
 
 @pytest.mark.parametrize(("starts", "steady"), [(["one", "one"], True), ([], True), (["one", "two"], False), ([None], False)])
-def test_rounds_begin_by_the_steady_clock_of_one_start_of_the_machine(build: Any, starts: list[str | None], steady: bool) -> None:
-    record = build("a", np.full((2, 1), 20.0)).record
+def test_rounds_begin_by_the_steady_clock_of_one_start_of_the_machine(starts: list[str | None], steady: bool) -> None:
+    record = build_trial("a", np.full((2, 1), 20.0)).record
     processes = [
         Process(process=number, pid=1, host="h", started_at=datetime(2026, 1, 1, tzinfo=UTC), boot_id=boot_id)
         for number, boot_id in enumerate(starts)

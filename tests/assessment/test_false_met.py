@@ -1,10 +1,11 @@
 """What would be *met* and shows nothing: each of these was tried on purpose."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from held import hold, measured, only
+from held import QUICK, Case, by_law, check, hold, measured, only
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
@@ -12,62 +13,22 @@ from orchestrator.analysis.trial_data import TrialData
 Times = NDArray[np.float64]
 
 
-def test_a_system_keeps_its_own_percentile_however_slow_it_is(quick: Times) -> None:
-    for slower in (1, 100):
-        found = only(hold([measured(quick * slower)], tail_quality={"threshold": "p95", "at_least": 0.9}))
-        assert found.verdict == "not shown"
-
-
-def test_another_system_may_be_held_to_the_percentile_of_the_reference(quick: Times) -> None:
-    reference, faster, slower = measured(quick, "one"), measured(quick / 2, "two"), measured(quick * 2, "three")
-    asked = {"threshold": "p95", "at_least": 0.9}
-    trials = [reference, faster, slower]
-    assert hold(trials, tail_quality=asked, trials={"system": "two"}).verdict == "met"
-    assert hold(trials, tail_quality=asked, trials={"system": "three"}).verdict == "not met"
-    assert hold(trials, tail_quality=asked, trials={"system": "one"}).verdict == "not shown"
-    assert hold(trials, late_answers={"threshold": "p95", "warnings": 9}, trials={"system": "one"}).verdict == "not shown"
-
-
-@pytest.mark.parametrize("at_least", [0, -0.5])
-def test_no_quality_at_all_is_not_asked_for(at_least: float, quick: Times) -> None:
-    found = only(hold([measured(quick * 1000)], tail_quality={"threshold": "1 ms", "at_least": at_least, "of": "absolute"}))
-    assert found.verdict == "not shown"
-
-
-@pytest.mark.parametrize("score", [np.nan, np.inf, 0.0])
-def test_scores_that_are_no_quality(score: float, quick: Times) -> None:
-    trial = measured(quick, metrics=("own",))
-    trial = replace(trial, scores={"own": np.append(np.full(19, score if score == 0 else 1.0), score)})
-    for asked in ({"at_least": 0.5}, {"at_least": 0.5, "of": "absolute"}, {"at_least": 0.5, "share_of_rounds": 0.5}):
-        assert hold([trial], tail_quality={"threshold": "50 ms", **asked}).verdict == "not shown"
-
-
-def paused(firsts_ns: Times, looks: tuple[int, ...] = ()) -> TrialData:
+def paused(firsts_ns: Times) -> TrialData:
     """Return a trial in visits of two rounds with these first inferences, of which that of the process counts not."""
     rounds = np.arange(2 * firsts_ns.size)
     begins = rounds % 2 == 0
     leads = np.where(begins, np.repeat(firsts_ns, 2), np.nan)
     evidence = {"visit": rounds // 2, "process": np.zeros(rounds.size), "lead_in": np.where(begins, 3.0, np.nan), "lead_in_first_ns": leads}
-    trial = replace(
-        measured(np.full((rounds.size, 20), 10 + 0.01 * firsts_ns.size)),
-        evidence={name: of.astype(np.float64) for name, of in evidence.items()},
-    )
-    return replace(trial, record=trial.record.model_copy(update={"looks": looks}))
-
-
-def test_a_first_inference_that_the_model_raised_on_was_in_no_time() -> None:
-    """Of 36 visits every second one has no time of its first inference."""
-    found = only(hold([paused(np.tile([5e6, np.nan], 18))], first_inference={"within": "6 ms", "state": "warm", "share_of_starts": 0.9}))
-    assert found.verdict == "not met"
+    trial = measured(np.full((rounds.size, 20), 10 + 0.01 * firsts_ns.size))
+    return replace(trial, evidence={name: of.astype(np.float64) for name, of in evidence.items()})
 
 
 @pytest.mark.parametrize(
     "changed",
     [{"flags": ("overloaded",)}, {"flags": ("schedule not kept",)}, {"origin": "imported"}, {"state": "failed"}, {"state": "interrupted"}],
 )
-def test_a_flag_stands_in_the_way(changed: dict[str, object], quick: Times) -> None:
-    trial = measured(np.concatenate([quick, quick * 1.001]))
-    trial = replace(trial, record=trial.record.model_copy(update=changed))
+def test_a_flag_stands_in_the_way(changed: dict[str, object]) -> None:
+    trial = recorded(measured(np.concatenate([QUICK, QUICK * 1.001])), **changed)
     for asked in (
         {"tail_quality": {"threshold": "50 ms", "at_least": 0.5}},
         {"latency": {"percentile": 90, "within": "50 ms"}},
@@ -108,18 +69,6 @@ def test_a_system_that_is_late_on_every_answer_keeps_no_bound(form: dict[str, ob
             assert found.verdict == "not met"
 
 
-def test_a_stretch_of_late_answers_counts_in_every_round_that_it_reaches(quick: Times) -> None:
-    """In visits of ten rounds, of 20 answers, all are late but the first of the visit."""
-    rounds = np.arange(240)
-    times = np.full((240, 20), 505.0)
-    times[::10, 0] = 5.0
-    trial = replace(measured(times), visits=(rounds // 10).astype(np.int32))
-    trial = replace(trial, evidence={"visit": (rounds // 10).astype(np.float64), "process": np.zeros(240)})
-    for form in ({"warnings": 0}, {"errors": 0, "error_after": "500 ms"}):
-        found = only(hold([trial], late_answers={"threshold": "100 ms", **form}))
-        assert (found.verdict, found.figure) == ("not met", 1.0)
-
-
 def in_visits(times: Times, visit_rounds: int = 2) -> TrialData:
     visits = np.arange(len(times)) // visit_rounds
     return replace(measured(times), visits=visits.astype(np.int32))
@@ -130,83 +79,123 @@ def long_after(times: Times, rounds: int, visit_rounds: int = 2) -> TrialData:
     return in_visits(np.concatenate([times * (1 + number / 1000) for number in range(-(-rounds // len(times)))])[:rounds], visit_rounds)
 
 
-@pytest.mark.parametrize(
-    "asked", [{"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}, {"latency": {"percentile": 95, "within": "50 ms"}}]
-)
-def test_a_mean_is_met_once_its_visits_could_have_shown_bad_ones(asked: dict[str, object], quick: Times) -> None:
-    """0.95^58 > 0.05 > 0.95^59: where one visit in twenty is late throughout, 59 visits have one, but for a chance of 5 %."""
-    few = only(hold([long_after(quick, 116)], **asked))
-    assert (few.verdict, few.more_rounds) == ("not shown", 2)
-    assert hold([long_after(quick, 118)], **asked).verdict == "met"
+def recorded(data: TrialData, **changes: Any) -> TrialData:
+    return replace(data, record=data.record.model_copy(update=changes))
 
 
-@pytest.mark.parametrize("asked", [{"deadline": {"within": "50 ms"}}, {"late_answers": {"threshold": "50 ms", "longest_streak": 1}}])
-def test_a_share_of_rounds_takes_visits_that_could_have_shown_bad_ones(asked: dict[str, object], quick: Times) -> None:
-    """0.9^28 > 0.05 > 0.9^29."""
-    few = only(hold([long_after(quick, 112, 4)], **asked))
-    assert (few.verdict, few.more_rounds) == ("not shown", 4)
-    assert hold([long_after(quick, 116, 4)], **asked).verdict == "met"
+def fixed(trial: TrialData, certify_rounds: int) -> TrialData:
+    """Return a trial for which so many rounds were fixed beforehand."""
+    measurement = trial.record.trial.measurement.model_copy(update={"certify_rounds": certify_rounds})
+    return recorded(trial, trial=trial.record.trial.model_copy(update={"measurement": measurement}))
 
 
-@pytest.mark.parametrize(
-    "asked", [{"tail_quality": {"threshold": "50 ms", "at_least": 0.4}}, {"deadline": {"within": "50 ms", "share_of_rounds": 0.5}}]
-)
-@pytest.mark.parametrize("slower", [1, 100])
-def test_one_stretch_and_few_visits_show_nothing(asked: dict[str, object], slower: float, quick: Times) -> None:
-    stretch = only(hold([measured(quick * slower, visits=None)], **asked, evidence={"accept_flags": "*"}))
-    assert stretch.verdict == "not shown"
-    few = only(hold([in_visits(quick[:57] * slower, 3)], **asked, evidence={"accept_flags": "*"}))
-    assert (few.verdict, few.more_rounds) == ("not shown", 3 if slower == 1 else None)
-    assert hold([in_visits(quick * slower, 3)], **asked).verdict == ("met" if slower == 1 else "not met")
+def scored(score: float) -> TrialData:
+    """Return a trial whose last score, or each where it is 0, is this one."""
+    return replace(measured(QUICK, metrics=("own",)), scores={"own": np.append(np.full(19, score if score == 0 else 1.0), score)})
 
 
-def test_fewer_rounds_than_were_fixed_beforehand_are_not_met_and_may_be_not_met(quick: Times) -> None:
-    def of(times: Times) -> TrialData:
-        trial = in_visits(times)
-        measurement = trial.record.trial.measurement.model_copy(update={"certify_rounds": 80})
-        return replace(
-            trial, record=trial.record.model_copy(update={"trial": trial.record.trial.model_copy(update={"measurement": measurement})})
+def late_but_the_first() -> TrialData:
+    """Return a trial in visits of ten rounds, of 20 answers, all of which are late but the first of the visit."""
+    times = np.full((240, 20), 505.0)
+    times[::10, 0] = 5.0
+    visits = np.arange(240) // 10
+    return replace(in_visits(times, 10), evidence={"visit": visits.astype(np.float64), "process": np.zeros(240)})
+
+
+OWN = {"threshold": "p95", "at_least": 0.9}
+THREE = [measured(QUICK, "one"), measured(QUICK / 2, "two"), measured(QUICK * 2, "three")]
+PERCENTILE = {"latency": {"percentile": 95, "within": "50 ms"}}
+HALF = {"deadline": {"within": "50 ms", "share_of_rounds": 0.5}}
+DEADLINE = {"deadline": {"within": "50 ms"}}
+COLD, START = {"first_inference_ns": 5_000_000}, {"within": "6 ms"}
+WARM = {"within": "6 ms", "state": "warm", "share_of_starts": 0.9}
+ANY_FLAG = {"evidence": {"accept_flags": "*"}}
+SIXTY_VISITS = in_visits(np.full((60, 20), 10.0), 1)
+MANY, FEW = long_after(QUICK, 120), recorded(in_visits(QUICK * 0.9), trial_id="net-one-r1")
+
+LAWS = {
+    "a system keeps its own percentile however slow it is": [
+        Case([measured(QUICK * slower)], {"tail_quality": OWN}, "not shown") for slower in (1, 100)
+    ],
+    "another system may be held to the percentile of the reference": [
+        Case(THREE, {"tail_quality": OWN, "trials": {"system": "two"}}, "met"),
+        Case(THREE, {"tail_quality": OWN, "trials": {"system": "three"}}, "not met"),
+        Case(THREE, {"tail_quality": OWN, "trials": {"system": "one"}}, "not shown"),
+        Case(THREE, {"late_answers": {"threshold": "p95", "warnings": 9}, "trials": {"system": "one"}}, "not shown"),
+    ],
+    "no quality at all is not asked for": [
+        Case([measured(QUICK * 1000)], {"tail_quality": {"threshold": "1 ms", "at_least": least, "of": "absolute"}}, "not shown")
+        for least in (0, -0.5)
+    ],
+    "scores that are no quality": [
+        Case([scored(score)], {"tail_quality": {"threshold": "50 ms", "at_least": 0.5, **more}}, "not shown")
+        for score in (np.nan, np.inf, 0.0)
+        for more in ({}, {"of": "absolute"}, {"share_of_rounds": 0.5})
+    ],
+    "a first inference that the model raised on was in no time: every second one of 36 visits": [
+        Case([paused(np.tile([5e6, np.nan], 18))], {"first_inference": WARM}, "not met"),
+    ],
+    "a stretch of late answers counts in every round that it reaches": [
+        Case([late_but_the_first()], {"late_answers": {"threshold": "100 ms", **form}}, "not met", {"figure": 1.0})
+        for form in ({"warnings": 0}, {"errors": 0, "error_after": "500 ms"})
+    ],
+    # 0.95^58 > 0.05 > 0.95^59: where one visit in twenty is late throughout, 59 visits have one, but for a chance of 5 %.
+    "a mean is met once its visits could have shown bad ones": [
+        Case([long_after(QUICK, rounds)], asked, verdict, figures)
+        for asked in ({"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}, PERCENTILE)
+        for rounds, verdict, figures in ((116, "not shown", {"more_rounds": 2}), (118, "met", {}))
+    ],
+    "a share of rounds takes visits that could have shown bad ones: 0.9^28 > 0.05 > 0.9^29": [
+        Case([long_after(QUICK, rounds, 4)], asked, verdict, figures)
+        for asked in (DEADLINE, {"late_answers": {"threshold": "50 ms", "longest_streak": 1}})
+        for rounds, verdict, figures in ((112, "not shown", {"more_rounds": 4}), (116, "met", {}))
+    ],
+    "one stretch and few visits show nothing": [
+        Case([trial], {**asked, **ANY_FLAG}, verdict, figures)
+        for asked in ({"tail_quality": {"threshold": "50 ms", "at_least": 0.4}}, HALF)
+        for slower, more_rounds, enough in ((1, 3, "met"), (100, None, "not met"))
+        for trial, verdict, figures in (
+            (measured(QUICK * slower, visits=None), "not shown", {}),
+            (in_visits(QUICK[:57] * slower, 3), "not shown", {"more_rounds": more_rounds}),
+            (in_visits(QUICK * slower, 3), enough, {}),
         )
+    ],
+    "fewer rounds than were fixed beforehand are not met, and may be not met": [
+        Case([fixed(in_visits(QUICK), 80)], HALF, "not shown", {"more_rounds": 20}),
+        Case([fixed(in_visits(QUICK * 100), 80)], HALF, "not met"),
+        Case([fixed(in_visits(np.concatenate([QUICK, QUICK])), 80)], HALF, "met"),
+    ],
+    # A trial that was extended until it was just so met has not shown it: 0.9^59 < 0.05, and half of that risk takes 72 visits.
+    "each extension is a look that costs confidence": [
+        Case([recorded(long_after(QUICK, visits, 1), looks=looks)], PERCENTILE, verdict)
+        for visits, looks, verdict in ((59, (), "met"), (71, (40,), "not shown"), (72, (40,), "met"), (72, (40, 60), "not shown"))
+    ],
+    # An extension is a fresh process: 0.5^5 < 0.05, and half of that risk takes 6 starts.
+    "each extension costs a share of starts, too": [
+        Case([recorded(measured(QUICK), cold_start=COLD | {"earlier": [COLD] * (starts - 1)}, looks=looks)], {"first_inference": START}, verdict)
+        for starts, looks, verdict in ((5, (), "met"), (5, (40,), "not shown"), (6, (40,), "met"))
+    ],
+    # Sixty rounds count as 30, or at half of the error as 24: 0.05^(1/30) > 0.9 > 0.025^(1/24).
+    "looks before the rounds that were fixed beforehand cost a share of rounds nothing": [
+        Case([recorded(fixed(SIXTY_VISITS, rounds), looks=(look,))], DEADLINE, verdict)
+        for rounds, look, verdict in ((60, 40, "met"), (40, 40, "not shown"), (40, 30, "met"))
+    ],
+    # The first visit of a process comes after no pause: 60 others count as 30 independent ones, 0.05^(1/30) > 0.9.
+    "first inferences after a pause are one per visit": [
+        Case([paused(np.full(61, 5e6))], {"first_inference": WARM}, "met"),
+        Case([paused(np.full(50, 5e6))], {"first_inference": WARM}, "not shown"),
+        Case([paused(np.full(61, 7e6))], {"first_inference": WARM}, "not met"),
+        Case(
+            [paused(np.full(61, 5e6)), recorded(paused(np.full(62, 7e6)), trial_id="net-one-r1")], {"first_inference": WARM}, "not met",
+        ),
+    ],
+    "of several processes each must have visits enough": [
+        Case([MANY], PERCENTILE, "met"),
+        Case([MANY, FEW], PERCENTILE, "not shown"),
+    ],
+}  # fmt: skip
 
-    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.5}}
-    few = only(hold([of(quick)], **asked))
-    assert (few.verdict, few.more_rounds) == ("not shown", 20)
-    assert hold([of(quick * 100)], **asked).verdict == "not met"
-    assert hold([of(np.concatenate([quick, quick]))], **asked).verdict == "met"
 
-
-def test_each_extension_is_a_look_that_costs_confidence(quick: Times) -> None:
-    """A trial that was extended until it was just so met has not shown it: 0.9^59 < 0.05, and half of that risk takes 72 visits."""
-    asked = {"latency": {"percentile": 95, "within": "50 ms"}}
-    for visits, looks, verdict in ((59, (), "met"), (71, (40,), "not shown"), (72, (40,), "met"), (72, (40, 60), "not shown")):
-        trial = long_after(quick, visits, 1)
-        assert hold([replace(trial, record=trial.record.model_copy(update={"looks": looks}))], **asked).verdict == verdict
-
-
-def test_looks_before_the_rounds_that_were_fixed_beforehand_cost_a_share_of_rounds_nothing() -> None:
-    """Sixty rounds count as 30, or at half of the error as 24: 0.05^(1/30) > 0.9 > 0.025^(1/24)."""
-    trial = in_visits(np.full((60, 20), 10.0), 1)
-    asked = {"deadline": {"within": "50 ms"}}
-    for certify, looks, verdict in ((60, (40,), "met"), (40, (40,), "not shown"), (40, (30,), "met")):
-        measurement = trial.record.trial.measurement.model_copy(update={"certify_rounds": certify})
-        record = trial.record.model_copy(
-            update={"looks": looks, "trial": trial.record.trial.model_copy(update={"measurement": measurement})}
-        )
-        assert hold([replace(trial, record=record)], **asked).verdict == verdict
-
-
-def test_first_inferences_after_a_pause_are_one_per_visit() -> None:
-    """The first visit of a process comes after no pause: 60 others count as 30 independent ones, 0.05^(1/30) > 0.9."""
-    asked = {"within": "6 ms", "state": "warm", "share_of_starts": 0.9}
-    assert hold([paused(np.full(61, 5e6))], first_inference=asked).verdict == "met"
-    assert hold([paused(np.full(50, 5e6))], first_inference=asked).verdict == "not shown"
-    assert hold([paused(np.full(61, 7e6))], first_inference=asked).verdict == "not met"
-    slow = replace(paused(np.full(62, 7e6)), record=paused(np.full(62, 7e6)).record.model_copy(update={"trial_id": "net-one-r1"}))
-    assert hold([paused(np.full(61, 5e6)), slow], first_inference=asked).verdict == "not met"
-
-
-def test_of_several_processes_each_must_have_visits_enough(quick: Times) -> None:
-    many, few = long_after(quick, 120), in_visits(quick * 0.9)
-    few = replace(few, record=few.record.model_copy(update={"trial_id": "net-one-r1"}))
-    asked = {"latency": {"percentile": 95, "within": "50 ms"}}
-    assert [hold(trials, **asked).verdict for trials in ([many], [many, few])] == ["met", "not shown"]
+@by_law(LAWS)
+def test_the_verdict(case: Case) -> None:
+    check(case)

@@ -5,27 +5,19 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from null_trials import named
 
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.sizing import Outlook, Size, advice, sizes_of
-from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.requirements import planned_units
 from orchestrator.storage.records import PlannedTrial
 
 
-def planned(system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, **measurement: Any) -> list[PlannedTrial]:
-    document: dict[str, Any] = {
-        "model": {"name": "net", "kind": "image_classification", "target": "x:X", "runtimes": ["torch"], "classes": 9},
-        "task": {"name": "digits", "kind": "image_classification", "target": "x:Y"},
-        "system": {"name": system},
-        "runtime": {"name": "torch"},
-        "measurement": {"min_rounds": 30, **measurement},
-    }
-    if load:
-        document["load"] = load
-    trial = parse_trial(document)
-    trials = [trial.model_copy(update={"repeat": number}) for number in range(repeats)]
-    return [PlannedTrial(trial_id=f"{system}-r{number}", match_key=system, trial=one) for number, one in enumerate(trials)]
+def planned(
+    system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, key: str = "", **measurement: Any
+) -> list[PlannedTrial]:
+    blocks = {"measurement": {"rule": "settled", "min_rounds": 30, "max_rounds": 1000, **measurement}, **({"load": load} if load else {})}
+    return [named(f"{key or system}-r{number}", system={"name": system}, **blocks) for number in range(repeats)]
 
 
 def size(campaign: list[PlannedTrial], samples: int = 100, known: Mapping[str, Any] = MappingProxyType({}), **entry: Any) -> Size:
@@ -43,28 +35,32 @@ def test_a_share_of_rounds_takes_rounds_that_are_fixed_beforehand() -> None:
     assert large.enough
 
 
-def test_what_no_campaign_can_show_is_said() -> None:
-    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
-    rate = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms"}}
-    response = {"latency": {"percentile": 99, "within": "50 ms", "clock": "response"}}
-    alone = {"answers": {"between": "systems"}}
-    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.999999}}
-    infeasible = [one.with_state("infeasible", "no such device") for one in planned()]
-    for campaign, entry, can in (
-        (planned(), asked, False),
-        (planned(), rate, False),
-        (under_load, rate, True),
-        (planned(), response, False),
-        (under_load, response, True),
-        (planned(), alone, False),
-        (planned() + planned("two"), alone, True),
-        (planned(), {**asked, "trials": {"model": "x"}}, False),
-        (infeasible, asked, False),
-    ):
-        assert (not size(campaign, **entry).need.cannot) == can
-
-
 PICTURES = {"metrics": dict.fromkeys(("one", "two"), ("top1", "top5")), "slices": dict.fromkeys(("one", "two"), ("class", "size"))}
+
+
+ANSWERS = {"answers": {"between": "systems"}}
+AT_A_RATE = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms"}}
+RESPONSE = {"latency": {"percentile": 99, "within": "50 ms", "clock": "response"}}
+NEARLY_ALL = {"deadline": {"within": "50 ms", "share_of_rounds": 0.999999}}
+UNDER_LOAD = planned(load={"name": "periodic", "rate_per_s": 40.0})
+
+
+@pytest.mark.parametrize(
+    ("campaign", "entry", "can"),
+    [
+        (planned(), NEARLY_ALL, False),
+        (planned(), AT_A_RATE, False),
+        (UNDER_LOAD, AT_A_RATE, True),
+        (planned(), RESPONSE, False),
+        (UNDER_LOAD, RESPONSE, True),
+        (planned(), ANSWERS, False),
+        (planned() + planned("two"), ANSWERS, True),
+        (planned(), {**NEARLY_ALL, "trials": {"model": "x"}}, False),
+        ([one.with_state("infeasible", "no such device") for one in planned()], NEARLY_ALL, False),
+    ],
+)
+def test_what_no_campaign_can_show_is_said(campaign: list[PlannedTrial], entry: dict[str, Any], can: bool) -> None:
+    assert (not size(campaign, **entry).need.cannot) == can
 
 
 @pytest.mark.parametrize(
@@ -89,8 +85,8 @@ def test_what_assess_would_never_show_is_said_before(entry: dict[str, Any], can:
 
 
 def at_rate(rate: float, **measurement: Any) -> PlannedTrial:
-    [one] = planned(load={"name": "periodic", "rate_per_s": rate}, **measurement)
-    return PlannedTrial(trial_id=f"at-{rate:g}-r0", match_key=f"at-{rate:g}", trial=one.trial)
+    [one] = planned(key=f"at-{rate:g}", load={"name": "periodic", "rate_per_s": rate}, **measurement)
+    return one
 
 
 def test_of_several_rates_those_that_decide_take_rounds() -> None:
@@ -110,29 +106,45 @@ def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
     assert size(planned(repeats=5), **asked).enough
 
 
-def test_a_visit_under_load_is_a_stream() -> None:
-    """A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 20 of them have 80 rounds."""
-    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
-    asked = {"latency": {"percentile": 30, "within": "50 ms"}}
-    assert size(under_load, **asked).need.rounds == 80
-    assert size(under_load, **asked, evidence={"visits": 40}).need.rounds == 160
+LATENCY = {"latency": {"percentile": 30, "within": "50 ms"}}
+MEAN = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
+STREAKS = {"threshold": "50 ms", "share_of_rounds": 0.9}
+TOGETHER, ALONE = (2 * (planned_units("rounds", 0.1, 0.05, parts) or 0) for parts in (1, 2))
+LAWS = {
+    # A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 20 of them have 80 rounds.
+    "a visit under load is a stream": [
+        (UNDER_LOAD, 100, LATENCY, 80),
+        (UNDER_LOAD, 100, {**LATENCY, "evidence": {"visits": 40}}, 160),
+    ],
+    "the least evidence counts": [
+        (planned(visit_rounds=5), 100, {**LATENCY, "evidence": {"visits": 20}}, 100),
+        (planned(visit_rounds=10), 100, LATENCY, 200),
+    ],
+    # Visits of two rounds of very many samples lose a quarter of the 5 % each: (0.95/0.9875)^78 < 0.05 < (0.95/0.9875)^77.
+    "a mean takes answers and visits that could have shown bad ones": [
+        (planned(), 10**5, MEAN, 2 * 78),
+        (planned(visit_rounds=1), 10**5, MEAN, 78),
+        (planned(), 100, {"tail_quality": {"threshold": "50 ms", "at_least": 0.4}}, 40),
+    ],
+    # A streak of ten answers of rounds of ten reaches through two rounds: those of a visit count as one.
+    "streaks that reach into the next round break both together": [
+        (planned(), 10, {"late_answers": {**STREAKS, "longest_streak": 10}}, TOGETHER),
+        (planned(), 10, {"late_answers": {**STREAKS, "warnings": 3}}, ALONE),
+    ],
+}
 
 
-def test_the_least_evidence_counts() -> None:
-    asked = {"latency": {"percentile": 30, "within": "50 ms"}}
-    assert size(planned(visit_rounds=5), **asked, evidence={"visits": 20}).need.rounds == 100
-    assert size(planned(visit_rounds=10), **asked).need.rounds == 200
+@pytest.mark.parametrize(
+    ("campaign", "samples", "asked", "rounds"), [pytest.param(*case, id=law) for law, cases in LAWS.items() for case in cases]
+)
+def test_so_many_rounds_show_it(campaign: list[PlannedTrial], samples: int, asked: dict[str, Any], rounds: int) -> None:
+    assert size(campaign, samples, **asked).need.rounds == rounds
 
 
-def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> None:
-    """Visits of two rounds of very many samples lose a quarter of the 5 % each: (0.95/0.9875)^78 < 0.05."""
-    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
-    assert (0.95 / 0.9875) ** 78 < 0.05 < (0.95 / 0.9875) ** 77
-    assert size(planned(), samples=10**5, **asked).need.rounds == 2 * 78
-    assert size(planned(visit_rounds=1), samples=10**5, **asked).need.rounds == 78
-    assert size(planned(schedule="sequential"), samples=10**5, **asked).need.cannot
-    assert size(planned(), samples=2, **asked).need.rounds > 300
-    assert size(planned(), tail_quality={"threshold": "50 ms", "at_least": 0.4}).need.rounds == 40
+def test_a_mean_of_few_answers_takes_more_rounds_and_one_stretch_cannot_show_it() -> None:
+    assert size(planned(), samples=2, **MEAN).need.rounds > 300
+    assert size(planned(schedule="sequential"), samples=10**5, **MEAN).need.cannot
+    assert ALONE < TOGETHER
 
 
 def test_every_process_must_show_it_and_all_do_with_the_same_probability() -> None:
@@ -143,11 +155,3 @@ def test_every_process_must_show_it_and_all_do_with_the_same_probability() -> No
     for found, held in ((one, 1), (systems, 2), (five, 5)):
         assert found.need.rounds == planned_units("rounds", 0.1, 0.05, power=0.9 ** (1 / held))
     assert one.need.rounds < systems.need.rounds < five.need.rounds
-
-
-def test_streaks_that_reach_into_the_next_round_break_both_together() -> None:
-    """A streak of ten answers of rounds of ten reaches through two rounds: those of a visit count as one."""
-    asked = {"threshold": "50 ms", "share_of_rounds": 0.9}
-    together, alone = (2 * (planned_units("rounds", 0.1, 0.05, parts) or 0) for parts in (1, 2))
-    assert size(planned(), samples=10, late_answers={**asked, "longest_streak": 10}).need.rounds == together
-    assert size(planned(), samples=10, late_answers={**asked, "warnings": 3}).need.rounds == alone < together

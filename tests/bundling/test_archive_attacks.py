@@ -3,7 +3,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,15 @@ from refusals import refused
 
 from orchestrator.bundling.archive import OLD_SUMS, SUMS, unpack
 
-Add = Callable[[tarfile.TarFile], None]
+
+def evil(folder: Path, summed: str, name: str, content: bytes = b"", **fields: object) -> Path:
+    """Write an archive whose sums name one file, and that holds another one after them."""
+
+    def add(archive: tarfile.TarFile) -> None:
+        put(archive, SUMS, sums(summed))
+        put(archive, name, content, **fields)
+
+    return packed(folder / "evil.tar.zst", add)
 
 
 def outcome(path: Path, folder: Path) -> list[str]:
@@ -34,11 +41,7 @@ def outcome(path: Path, folder: Path) -> list[str]:
     ],
 )
 def test_nothing_but_files_that_the_sums_name(name: str, fields: dict[str, object], tmp_path: Path) -> None:
-    def add(archive: tarfile.TarFile) -> None:
-        put(archive, SUMS, sums("a"))
-        put(archive, name, b"", **fields)
-
-    (problem,) = outcome(packed(tmp_path / "evil.tar.zst", add), tmp_path / "out")
+    (problem,) = outcome(evil(tmp_path, "a", name, **fields), tmp_path / "out")
     assert problem.startswith(name[:200])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.tar.zst", "out"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == [SUMS]
@@ -46,30 +49,18 @@ def test_nothing_but_files_that_the_sums_name(name: str, fields: dict[str, objec
 
 @pytest.mark.parametrize("name", ["../a", "/tmp/of_a_stranger", "a/../../b"])
 def test_nothing_is_written_elsewhere(name: str, tmp_path: Path) -> None:
-    def add(archive: tarfile.TarFile) -> None:
-        put(archive, SUMS, sums(name))
-        put(archive, name, b"1")
-
-    assert outcome(packed(tmp_path / "evil.tar.zst", add), tmp_path / "out")
+    assert outcome(evil(tmp_path, name, name, b"1"), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.tar.zst", "out"]
     assert not Path("/tmp/of_a_stranger").exists()
 
 
 def test_what_unpacks_to_far_more_than_it_is_gets_refused(tmp_path: Path) -> None:
-    def bomb(archive: tarfile.TarFile) -> None:
-        put(archive, SUMS, sums("a"))
-        put(archive, "a", bytes(2**25))
-
     with refused("too_large"):
-        outcome(packed(tmp_path / "bomb.tar.zst", bomb), tmp_path / "out")
+        outcome(evil(tmp_path, "a", "a", bytes(2**25)), tmp_path / "out")
 
 
 def test_a_header_that_never_ends_is_not_read_into_memory(tmp_path: Path) -> None:
-    def long(archive: tarfile.TarFile) -> None:
-        put(archive, SUMS, sums("a"))
-        put(archive, "././@LongLink", bytes(2**24), type=tarfile.GNUTYPE_LONGNAME)
-
-    assert outcome(packed(tmp_path / "long.tar.zst", long), tmp_path / "out")
+    assert outcome(evil(tmp_path, "a", "././@LongLink", bytes(2**24), type=tarfile.GNUTYPE_LONGNAME), tmp_path / "out")
 
 
 def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:

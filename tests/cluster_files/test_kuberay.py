@@ -7,8 +7,7 @@ import yaml
 
 
 def manifest(folder: Path, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((folder / "kuberay" / name).read_text())
-    return content
+    return yaml.safe_load((folder / "kuberay" / name).read_text())
 
 
 @pytest.fixture

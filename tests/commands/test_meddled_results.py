@@ -1,30 +1,18 @@
 """Somebody tidies up while a campaign runs: it is told in one line, with exit code 1, and what can be kept is kept."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from program import NULL, Call
 
 from orchestrator.storage.reader import open_campaign
 
 SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=4", "measurement.max_rounds=4"]
 
 
-@pytest.fixture
-def meddle(call: Callable[..., Any], null_words: list[str]) -> Callable[..., Any]:
-    def run(deed: str) -> Any:
-        words = [*null_words, "model=meddling", f"model.deed={deed}", *SHORT, "results_dir=r"]
-        return call(*[word for word in words if word != "model=echo"])
-
-    return run
-
-
 @pytest.mark.parametrize("deed", ["move", "another", "delete"])
-def test_a_directory_that_is_gone_stops_the_campaign(
-    meddle: Callable[..., Any], call: Callable[..., Any], tmp_path: Path, deed: str
-) -> None:
-    answer = meddle(deed)
+def test_a_directory_that_is_gone_stops_the_campaign(call: Call, tmp_path: Path, deed: str) -> None:
+    answer = call(*NULL, "model=meddling", f"model.deed={deed}", *SHORT, "results_dir=r")
     assert answer.returncode == 1
     if deed == "another":
         assert list((tmp_path / "r").iterdir()) == [], "a stranger's directory of the same name is left alone"

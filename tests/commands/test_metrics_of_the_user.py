@@ -3,18 +3,17 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from program import SUPPORT, orchestrator
+from program import SUPPORT, Call, orchestrator
 
 from orchestrator import metrics
 
-Call = Callable[..., tuple[int, str, str]]
 ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=4", "measurement.max_rounds=4", "measurement.warmup_rounds=1"]
 WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "model.wrong=[3,4,5]", "task=numbers", *ROUNDS, "cluster=inline"]
 TASK = """
@@ -77,8 +76,7 @@ def own_modules() -> Iterator[None]:
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = pq.read_table(Path("r") / f"{name}.parquet").to_pylist()
-    return found
+    return pq.read_table(Path("r") / f"{name}.parquet").to_pylist()
 
 
 @pytest.fixture(scope="module")

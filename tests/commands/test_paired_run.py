@@ -83,8 +83,6 @@ def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path
     assert done.returncode == 0, done.stderr
     assert [record.started_at for record in records(tmp_path / "out" / "a")] == before
     found = open_campaign(tmp_path / "out" / "b").record.pairing
-    assert identity is not None
-    assert found is not None
     assert (found.id, found.side) == (identity.id, "b")
     rows = json.loads((tmp_path / "c.json").read_text())["trials"]
     assert {(row["verdict"], "torn pair" in row["flags"]) for row in rows} == {("no verdict: measured apart", True)}

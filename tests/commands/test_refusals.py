@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from program import NULL
+from program import ECHO
 from refusals import refused
 
 from orchestrator import __main__ as program
@@ -11,7 +11,6 @@ from orchestrator.commands import line
 from orchestrator.contracts import Code
 
 DEADLINE = ("--deadline", "50 ms")
-NULL_MODEL = (*NULL, "model=echo")
 
 
 @pytest.mark.parametrize(
@@ -34,26 +33,26 @@ NULL_MODEL = (*NULL, "model=echo")
         ("invalid", "FILE", ["bundle", "a", "b.zip"]),
         ("not_found", "FOLDER", ["history", "nowhere"]),
         ("invalid", "--answers", ["capacity", *DEADLINE, "model=a", "--answers", "299"]),
-        ("conflict", "load.rate_per_s", ["capacity", *NULL_MODEL, *DEADLINE, "load.rate_per_s=3"]),
-        ("unsupported", "load", ["capacity", *NULL_MODEL, *DEADLINE, "load=closed"]),
-        ("invalid", "--deadline", ["capacity", *NULL_MODEL, "--deadline", "p95"]),
+        ("conflict", "load.rate_per_s", ["capacity", *ECHO, *DEADLINE, "load.rate_per_s=3"]),
+        ("unsupported", "load", ["capacity", *ECHO, *DEADLINE, "load=closed"]),
+        ("invalid", "--deadline", ["capacity", *ECHO, "--deadline", "p95"]),
         ("missing", "--rate", ["replay", "a"]),
         ("missing", "--trace", ["replay", "a", "--rate", "1", "--load", "trace"]),
         ("conflict", "--burstiness", ["replay", "a", "--rate", "1", "--burstiness", "2"]),
         ("unknown", "model", ["model=resnt18", "task=imagenet_samples"]),
-        ("unknown", "measurement.bacth", [*NULL_MODEL, "measurement.bacth=2"]),
-        ("invalid", "measurement.min_rounds", [*NULL_MODEL, "measurement.min_rounds=0"]),
-        ("missing", "cluster.address", [*NULL_MODEL, "cluster=address"]),
+        ("unknown", "measurement.bacth", [*ECHO, "measurement.bacth=2"]),
+        ("invalid", "measurement.min_rounds", [*ECHO, "measurement.min_rounds=0"]),
+        ("missing", "cluster.address", [*ECHO, "cluster=address"]),
         ("missing", "task", ["model=efficientnet_lite0"]),
-        ("conflict", "model", [*NULL_MODEL, "model=echo,resnet18"]),
+        ("conflict", "model", [*ECHO, "model=echo,resnet18"]),
         ("not_found", "--config-dir", ["plan", "--config-dir", "nowhere", "+sweep=vision"]),
-        ("unsupported", None, [*NULL_MODEL, "-m", "system.cores=1,[4000]"]),
-        ("unknown", "analysis.slices", ["plan", *NULL_MODEL, "analysis.slices=[parity,nope]"]),
+        ("unsupported", None, [*ECHO, "-m", "system.cores=1,[4000]"]),
+        ("unknown", "analysis.slices", ["plan", *ECHO, "analysis.slices=[parity,nope]"]),
         ("missing", "DIR", ["export", "a"]),
         ("conflict", None, ["compare", "--run", "model=echo", "measurement.repeat=2"]),
         ("not_found", None, ["compare", "--run", "nowhere", "model=echo"]),
-        ("not_found", None, ["compare", "--run", "model.wrong=[3]", "model.wrong=[3]", *NULL_MODEL, "--html=nowhere/page.html"]),
-        ("incomparable", None, ["compare", "--run", "model.wrong=[3]", "model.wrong=[3]", *NULL_MODEL, "--gate", "cluster=inline"]),
+        ("not_found", None, ["compare", "--run", "model.wrong=[3]", "model.wrong=[3]", *ECHO, "--html=nowhere/page.html"]),
+        ("incomparable", None, ["compare", "--run", "model.wrong=[3]", "model.wrong=[3]", *ECHO, "--gate", "cluster=inline"]),
     ],
 )  # fmt: skip
 def test_a_mistake_has_a_code(code: Code, key: str | None, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

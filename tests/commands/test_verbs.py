@@ -5,15 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from program import Call
 
 from orchestrator.commands import line
 
-Call = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 VERBS = line.VERBS.list_commands()

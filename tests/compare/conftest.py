@@ -121,12 +121,6 @@ def opened(
         yield trials, lambda some: run_trials(some, executor, writer, Progress(len(some), None), threading.Event(), now_ns=at_rest)
 
 
-@pytest.fixture(scope="session")
-def measured() -> dict[str, Path]:
-    """Campaigns by their options, as far as tests have asked for them: equal options give equal times, so that one is enough."""
-    return {}
-
-
 @pytest.fixture
 def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, measured: dict[str, Path]) -> Measure:
     """Measures a campaign of cpu_1core and cpu_all on a clock with noise, and returns its directory, a copy of the test's own."""

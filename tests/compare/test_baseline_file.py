@@ -22,8 +22,7 @@ from orchestrator.storage.reader import open_campaign
 
 
 def found(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(path.read_text())["trials"]
-    return rows
+    return json.loads(path.read_text())["trials"]
 
 
 @pytest.mark.slow

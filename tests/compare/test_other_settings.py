@@ -4,51 +4,49 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from null_trials import null_trial
 from refusals import refused
 
 from orchestrator.commands.line import read
 from orchestrator.compare.differences import closest, differences, partners_by
 from orchestrator.compare.headline import commands
 from orchestrator.compare.rows import MISSING, Compared
-from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.configuration.config import Trial
 from orchestrator.storage.records import PlannedTrial
 
 
 def trial(
-    model: str = "null", system: str = "one", runtime: str = "torch", load: dict[str, Any] | None = None, **measurement: Any
+    model: str = "null", system: str = "one", runtime: str = "torch", measurement: dict[str, Any] | None = None, **blocks: dict[str, Any]
 ) -> Trial:
-    kind = {"kind": "image_classification", "target": "nothing:Nothing"}
-    limit = {"limit": measurement.pop("limit")} if "limit" in measurement else {}
-    return parse_trial(
-        {
-            "model": {"name": model, "runtimes": ["torch", "onnxruntime"], **kind},
-            "task": {"name": "numbers", **kind, **limit},
-            "system": {"name": system, "cores": measurement.pop("cores", 1)},
-            "runtime": {"name": runtime},
-            "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, **measurement},
-            **({"load": load} if load else {}),
-        }
-    )
+    runtimes = {"name": model, "runtimes": ["torch", "onnxruntime"]}
+    return null_trial(model=runtimes, system={"name": system}, runtime={"name": runtime}, measurement=measurement or {}, **blocks)
 
 
 def test_trials_of_equal_names_belong_together_and_no_others_where_there_are_such() -> None:
-    before = {"a": trial(batch=1), "b": trial(batch=4), "c": trial(system="two")}
-    after = {"x": trial(batch=8), "y": trial(batch=4, max_errors=1, order="shuffled"), "z": trial(model="other", system="two")}
+    before = {"a": trial(measurement={"batch": 1}), "b": trial(measurement={"batch": 4}), "c": trial(system="two")}
+    after = {
+        "x": trial(measurement={"batch": 8}),
+        "y": trial(measurement={"batch": 4, "max_errors": 1, "order": "shuffled"}),
+        "z": trial(model="other", system="two"),
+    }
     assert closest(before, after) == {"b": "y", "a": "x"}
 
 
 def test_what_differs_is_written_as_a_command_has_it() -> None:
-    one, other = trial(), trial(runtime="onnxruntime", load={"name": "poisson", "rate_per_s": 40}, lead_in=0, min_rounds=2)
+    one, other = (
+        trial(),
+        trial(runtime="onnxruntime", load={"name": "poisson", "rate_per_s": 40}, measurement={"lead_in": 0, "min_rounds": 2}),
+    )
     assert differences(one, other) == [
         "runtime torch -> onnxruntime", "load closed -> poisson", "measurement.min_rounds 3 -> 2", "load.rate_per_s null -> 40.0",
         "measurement.lead_in 3 -> 0",
     ]  # fmt: skip
-    assert differences(one, trial(limit=10)) == ["task.limit null -> 10"]
+    assert differences(one, trial(task={"limit": 10})) == ["task.limit null -> 10"]
 
 
 def test_trials_that_differ_in_a_setting_alone_belong_together_by_it() -> None:
-    before = {"a": trial(batch=1), "b": trial(system="two", batch=1)}
-    after = {"x": trial(system="two", batch=4), "y": trial(batch=4)}
+    before = {"a": trial(measurement={"batch": 1}), "b": trial(system="two", measurement={"batch": 1})}
+    after = {"x": trial(system="two", measurement={"batch": 4}), "y": trial(measurement={"batch": 4})}
     assert partners_by(["measurement.batch"], before, after) == {"a": "y", "b": "x"}
     assert partners_by(["measurement", "system"], {"a": before["a"]}, {"x": after["x"]}) == {"a": "x"}
     assert partners_by(["model"], before, after) == {}
@@ -78,7 +76,7 @@ OF_BOTH = ("+sweep=mine", "-m", "--config-dir", "conf", "--skip-infeasible", "mo
 
 
 def test_the_commands_have_what_either_typed_and_what_both_did() -> None:
-    pairs = [(trial(batch=1), trial(batch=2)), (trial(model="third"), None)]
+    pairs = [(trial(measurement={"batch": 1}), trial(measurement={"batch": 2})), (trial(model="third"), None)]
     found: Any = Compares(
         pairs, ("run", *OF_BOTH, "measurement.batch=1", "results_dir=y"), (*OF_BOTH, "measurement.batch=2", "results_dir=x")
     )

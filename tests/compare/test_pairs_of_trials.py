@@ -107,15 +107,24 @@ def test_load_that_differs_marks_the_trial(measure: Any, tmp_path: Path) -> None
         assert ("1.000 ms", "1.100 ms") in [(one.before, one.after) for one in found.changes]
 
 
-def test_load_differs_where_it_matters_and_by_more_than_repeats_do() -> None:
-    name = "foreign CPU time"
-    assert differing_load({name: (0.1, 0.12, 0.11)}, {name: (0.9, 0.95, 0.92)}) == {name: ("0.11 cores busy", "0.92 cores busy")}
-    assert differing_load({name: (0.01, 0.01, 0.01)}, {name: (0.04, 0.04, 0.04)}) == {}  # too little to matter
-    assert differing_load({name: (0.0, 0.9, 0.1)}, {name: (0.8, 0.1, 0.9)}) == {}  # as repeats differ
-    assert differing_load({name: (0.1,)}, {name: (0.9,)}) == {name: ("0.10 cores busy", "0.90 cores busy")}
-    assert differing_load({}, {name: (0.9,)}) == {}
-    assert differing_load({"frequency": (3000.0,) * 3}, {"frequency": (2950.0,) * 3}) == {}
-    assert list(differing_load({"frequency": (3000.0,) * 3}, {"frequency": (2900.0,) * 3})) == ["frequency"]
-    mine, theirs = (0.1, 0.2, 0.3), (0.3, 0.4, 0.5)
-    sure = stats.ttest_ind(mine, theirs).pvalue <= 0.05
-    assert bool(differing_load({name: mine}, {name: theirs})) == sure
+FOREIGN = "foreign CPU time"
+SURE = bool(stats.ttest_ind((0.1, 0.2, 0.3), (0.3, 0.4, 0.5)).pvalue <= 0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "differs"),
+    [
+        (FOREIGN, (0.1, 0.12, 0.11), (0.9, 0.95, 0.92), True),
+        (FOREIGN, (0.01, 0.01, 0.01), (0.04, 0.04, 0.04), False),  # too little to matter
+        (FOREIGN, (0.0, 0.9, 0.1), (0.8, 0.1, 0.9), False),  # as repeats differ
+        (FOREIGN, (0.1,), (0.9,), True),
+        (FOREIGN, None, (0.9,), False),
+        ("frequency", (3000.0,) * 3, (2950.0,) * 3, False),
+        ("frequency", (3000.0,) * 3, (2900.0,) * 3, True),
+        (FOREIGN, (0.1, 0.2, 0.3), (0.3, 0.4, 0.5), SURE),
+    ],
+)
+def test_load_differs_where_it_matters_and_by_more_than_repeats_do(
+    name: str, before: tuple[float, ...] | None, after: tuple[float, ...], differs: bool
+) -> None:
+    assert list(differing_load({name: before} if before else {}, {name: after})) == [name] * differs

@@ -50,7 +50,6 @@ def test_the_picture_draws_differences_and_limits(measure_pairs: Any) -> None:
     before, after = measure_pairs(repeats=6, after={"slower": {"cpu_1core": 0.1}})
     comparison = compare_campaigns(open_campaign(before), open_campaign(after), AnalysisConfig())
     spec = difference_spec(comparison)
-    assert spec is not None
     found = [row.verdict.found for row in comparison.rows if row.verdict is not None]
     rows = [(row["low"], row["difference"], row["high"]) for row in spec["data"]["values"]]
     assert rows == [(one.low, one.difference, one.high) for one in found]

@@ -68,17 +68,32 @@ def test_precedence_is_set_then_axes_then_command_line(own_conf: Path, write: Wr
     assert {each["measurement"]["min_rounds"] for each in others} == {8}
 
 
-@pytest.mark.parametrize("override", ["model=beta", "+model=beta", "++model=beta"])
-def test_an_override_of_an_axis_replaces_it(own_conf: Path, write: Write, override: str) -> None:
-    write("sweep/s", "axes: {model: 'alpha,beta', task: 'first,second'}\n")
-    assert names(compose(own_conf, "+sweep=s", override)) == [("beta", "first", 1), ("beta", "second", 1)]
-    assert names(compose(own_conf, override, "+sweep=s", "task=second")) == [("beta", "second", 1)]
+BOTH = "axes: {model: 'alpha,beta', task: 'first,second'}\n"
+PAIRED = f"{BOTH}pair: [[model, task]]\n"
+ALONE = "axes: {model: alpha, task: first}\n"
+LAWS = {
+    "an override of an axis replaces it": [
+        *((BOTH, ["+sweep=s", f"{sign}model=beta"], [("beta", "first", 1), ("beta", "second", 1)]) for sign in ("", "+", "++")),
+        *((BOTH, [f"{sign}model=beta", "+sweep=s", "task=second"], [("beta", "second", 1)]) for sign in ("", "+", "++")),
+    ],
+    "a sweep file takes several values without -m": [
+        (ALONE, ["+sweep=s", "model=beta,gamma"], [("beta", "first", 1), ("gamma", "first", 1)]),
+        (ALONE, ["+sweep=s", "measurement.batch=1,2"], [("alpha", "first", 1), ("alpha", "first", 2)]),
+    ],
+    "pairs move together": [
+        (PAIRED, ["+sweep=s"], [("alpha", "first", 1), ("beta", "second", 1)]),
+        (PAIRED, ["+sweep=s", "model=beta"], [("beta", "second", 1)]),
+    ],
+    "of several overrides of one key the last counts": [
+        (ALONE, ["model=alpha", "task=first", "model=beta", "measurement.batch=2", "measurement.batch=3"], [("beta", "first", 3)]),
+    ],
+}  # fmt: skip
 
 
-def test_a_sweep_file_takes_several_values_without_m(own_conf: Path, write: Write) -> None:
-    write("sweep/s", "axes: {model: alpha, task: first}\n")
-    assert names(compose(own_conf, "+sweep=s", "model=beta,gamma")) == [("beta", "first", 1), ("gamma", "first", 1)]
-    assert [batch for _, _, batch in names(compose(own_conf, "+sweep=s", "measurement.batch=1,2"))] == [1, 2]
+@pytest.mark.parametrize(("sweep", "words", "trials"), [pytest.param(*case, id=law) for law, cases in LAWS.items() for case in cases])
+def test_the_trials_of_a_sweep(own_conf: Path, write: Write, sweep: str, words: list[str], trials: list[tuple[str, str, int]]) -> None:
+    write("sweep/s", sweep)
+    assert names(compose(own_conf, *words)) == trials
 
 
 def test_exclusions_compare_values_as_the_grammar_reads_them(own_conf: Path, write: Write) -> None:
@@ -96,12 +111,6 @@ def test_exclusions_compare_values_as_the_grammar_reads_them(own_conf: Path, wri
     assert all(each["runtime"]["deterministic"] is True and each["system"]["cores"] == 1 for each in composition.documents)
 
 
-def test_pairs_move_together(own_conf: Path, write: Write) -> None:
-    write("sweep/s", "axes: {model: 'alpha,beta', task: 'first,second'}\npair: [[model, task]]\n")
-    assert names(compose(own_conf, "+sweep=s")) == [("alpha", "first", 1), ("beta", "second", 1)]
-    assert names(compose(own_conf, "+sweep=s", "model=beta")) == [("beta", "second", 1)]
-
-
 def test_known_keys_may_be_set_where_the_yaml_does_not_write_them(own_conf: Path, write: Write) -> None:
     write("system/tiny", "name: tiny\n")
     composition = compose(
@@ -110,12 +119,6 @@ def test_known_keys_may_be_set_where_the_yaml_does_not_write_them(own_conf: Path
     (document,) = composition.documents
     assert document["model"]["classes"] == 3
     assert document["system"] == {"name": "tiny", "threads": 2, "labels": {"zone": "a"}}
-
-
-def test_of_several_overrides_of_one_key_the_last_counts(own_conf: Path) -> None:
-    assert names(compose(own_conf, "model=alpha", "task=first", "model=beta", "measurement.batch=2", "measurement.batch=3")) == [
-        ("beta", "first", 3)
-    ]
 
 
 def test_analysis_keys_are_set_over_what_is_stored() -> None:

@@ -13,9 +13,8 @@ Write = Callable[[str, str], Path]
 CHOSEN = ("model=alpha", "task=first")
 
 
-@pytest.mark.parametrize(
-    ("override", "code", "key"),
-    [
+MISTAKES = {
+    "on the command line": [
         ("model=alhpa", "unknown", "model"),
         ("+sweep=visoin", "unknown", "sweep"),
         ("modle=alpha", "unknown", "modle"),
@@ -35,15 +34,7 @@ CHOSEN = ("model=alpha", "task=first")
         ("measurement.batch=${oc.env:NO_SUCH_VARIABLE}", "invalid", "measurement.batch"),
         ("model=alpha,beta", "conflict", "model"),
     ],
-)
-def test_a_mistake_on_the_command_line(own_conf: Path, override: str, code: Code, key: str) -> None:
-    with refused(code, key):
-        compose_trials([*CHOSEN, override], config_dirs=[own_conf])
-
-
-@pytest.mark.parametrize(
-    ("override", "code", "key"),
-    [
+    "of an axis": [
         ("cluster=local,inline", "conflict", "cluster"),
         ("analysis.seed=1,2", "conflict", "analysis.seed"),
         ("code=[a],[b]", "conflict", "code"),
@@ -51,10 +42,52 @@ def test_a_mistake_on_the_command_line(own_conf: Path, override: str, code: Code
         ("measurement.batch=interval(1,2)", "invalid", "measurement.batch"),
         ("model=glob(z*)", "missing", "model"),
     ],
-)
-def test_an_axis_that_cannot_be(own_conf: Path, override: str, code: Code, key: str) -> None:
+    "in a file": [
+        ("name: x\n  kind: [x\n", "invalid", ""),
+        ("name: x\nname: y\n", "invalid", ""),
+        ("defaults: [nope]\n", "invalid", ""),
+        ("name: ???\n", "missing", "model.name"),
+        ("name: ${nope.x}\n", "invalid", "model.name"),
+        ("tag: .inf\n", "invalid", "model.tag"),
+        ("tag: {of: [1, -.inf]}\n", "invalid", "model.tag.of.1"),
+    ],
+    "in a sweep file": [
+        ("axis: {}\n", "unknown", "axis"),
+        ("axes: {modle: alpha}\n", "unknown", "modle"),
+        ("axes: {measurement.batch: ''}\n", "missing", "measurement.batch"),
+        ("axes: {model: 'alpha,[beta'}\n", "invalid", ""),
+        ("axes: {cluster: 'local,inline'}\n", "conflict", "cluster"),
+        ("set: ['measurement.batch=1,2']\n", "conflict", "measurement.batch"),
+        ("axes: {model: 'alpha,beta', task: first}\npair: [[model, task]]\n", "conflict", ""),
+        ("axes: {model: alpha}\nexclude: [{task: first}]\n", "unknown", "task"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("where", "text", "code", "key"), [(where, *row) for where, rows in MISTAKES.items() for row in rows])
+def test_a_mistake_is_refused(own_conf: Path, write: Write, where: str, text: str, code: Code, key: str) -> None:
+    write("model/broken", text)
+    write("sweep/bad", text)
+    words = {"in a file": ["model=broken", "task=first"], "in a sweep file": ["+sweep=bad"]}.get(where, [*CHOSEN, text])
     with refused(code, key):
-        compose_trials([*CHOSEN, override], True, [own_conf])
+        compose_trials(words, where == "of an axis", [own_conf])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "key"),
+    [
+        (["task=first"], "missing", "model"),
+        (["model=alpha"], "missing", "task"),
+        (["task=first", "model.path=1"], "missing", "model"),
+        ([*CHOSEN, "analysis=by_model", "measurement.batch=1,2"], "conflict", "analysis"),
+    ],
+)
+def test_trials_that_lack_a_model_or_task_or_disagree_on_what_they_share(
+    own_conf: Path, write: Write, words: list[str], code: Code, key: str
+) -> None:
+    write("analysis/by_model", "seed: ${measurement.batch}\n")
+    with refused(code, key):
+        compose_trials(words, code == "conflict", [own_conf])
 
 
 @pytest.mark.parametrize(
@@ -74,57 +107,6 @@ def test_more_than_1000_trials_repeats_included_are_asked_for(own_conf: Path, wr
 def test_a_thousand_trials_are_not_too_many(own_conf: Path) -> None:
     words = [*CHOSEN, "task.count=1,2", "measurement.repeat=500"]
     assert len(compose_trials(words, True, [own_conf]).documents) == 2
-
-
-@pytest.mark.parametrize(
-    ("words", "key"), [(["task=first"], "model"), (["model=alpha"], "task"), (["task=first", "model.path=1"], "model")]
-)
-def test_no_model_or_task(own_conf: Path, words: list[str], key: str) -> None:
-    with refused("missing", key):
-        compose_trials(words, config_dirs=[own_conf])
-
-
-@pytest.mark.parametrize(
-    ("text", "code", "key"),
-    [
-        ("name: x\n  kind: [x\n", "invalid", ""),
-        ("name: x\nname: y\n", "invalid", ""),
-        ("defaults: [nope]\n", "invalid", ""),
-        ("name: ???\n", "missing", "model.name"),
-        ("name: ${nope.x}\n", "invalid", "model.name"),
-        ("tag: .inf\n", "invalid", "model.tag"),
-        ("tag: {of: [1, -.inf]}\n", "invalid", "model.tag.of.1"),
-    ],
-)
-def test_a_mistake_in_a_file(own_conf: Path, write: Write, text: str, code: Code, key: str) -> None:
-    write("model/broken", text)
-    with refused(code, key):
-        compose_trials(["model=broken", "task=first"], config_dirs=[own_conf])
-
-
-@pytest.mark.parametrize(
-    ("text", "code", "key"),
-    [
-        ("axis: {}\n", "unknown", "axis"),
-        ("axes: {modle: alpha}\n", "unknown", "modle"),
-        ("axes: {measurement.batch: ''}\n", "missing", "measurement.batch"),
-        ("axes: {model: 'alpha,[beta'}\n", "invalid", ""),
-        ("axes: {cluster: 'local,inline'}\n", "conflict", "cluster"),
-        ("set: ['measurement.batch=1,2']\n", "conflict", "measurement.batch"),
-        ("axes: {model: 'alpha,beta', task: first}\npair: [[model, task]]\n", "conflict", ""),
-        ("axes: {model: alpha}\nexclude: [{task: first}]\n", "unknown", "task"),
-    ],
-)
-def test_a_mistake_in_a_sweep_file(own_conf: Path, write: Write, text: str, code: Code, key: str) -> None:
-    write("sweep/bad", text)
-    with refused(code, key):
-        compose_trials(["+sweep=bad"], config_dirs=[own_conf])
-
-
-def test_trials_that_disagree_on_what_they_share(own_conf: Path, write: Write) -> None:
-    write("analysis/by_model", "seed: ${measurement.batch}\n")
-    with refused("conflict", "analysis"):
-        compose_trials([*CHOSEN, "analysis=by_model", "measurement.batch=1,2"], True, [own_conf])
 
 
 def test_one_name_for_two_files(own_conf: Path, write: Write) -> None:

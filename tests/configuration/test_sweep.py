@@ -38,35 +38,39 @@ def test_exclusions_split_the_product_in_two(axes: dict[str, tuple[str, ...]], d
     assert kept == [row for row in everything if row not in hit]
 
 
-def test_paired_axes_move_together_at_the_place_of_the_first() -> None:
-    axes = {"model": ("r", "d"), "system": ("x", "y"), "task": ("images", "boxes")}
-    rows, _ = combinations(axes, pair=[["task", "model"]])
-    assert [(row["model"], row["task"], row["system"]) for row in rows] == [
-        ("r", "images", "x"),
-        ("r", "images", "y"),
-        ("d", "boxes", "x"),
-        ("d", "boxes", "y"),
-    ]
+PAIR = [["model", "task"]]
+THREE = {"model": ("r", "e", "d"), "task": ("images", "images", "boxes")}
+LAWS = {
+    "paired axes move together at the place of the first": (
+        {"axes": {"model": ("r", "d"), "system": ("x", "y"), "task": ("images", "boxes")}, "pair": [["task", "model"]]},
+        [
+            {"model": "r", "task": "images", "system": "x"}, {"model": "r", "task": "images", "system": "y"},
+            {"model": "d", "task": "boxes", "system": "x"}, {"model": "d", "task": "boxes", "system": "y"},
+        ],
+    ),
+    "one replaced axis of a pair keeps the rows that hold its values": (
+        {"axes": THREE, "pair": PAIR, "narrowed": {"model": ("d",)}}, [{"model": "d", "task": "boxes"}],
+    ),
+    "the other one does so, too": (
+        {"axes": THREE, "pair": PAIR, "narrowed": {"task": ("images",)}},
+        [{"model": "r", "task": "images"}, {"model": "e", "task": "images"}],
+    ),
+    "all replaced axes of a pair are paired anew": (
+        {"axes": {"model": ("r", "e"), "task": ("images", "boxes")}, "pair": PAIR, "narrowed": {"model": ("p",), "task": ("q",)}},
+        [{"model": "p", "task": "q"}],
+    ),
+    "a replaced axis keeps its place, and new axes come last": (
+        {"axes": {"model": ("a", "b"), "task": ("t",)}, "narrowed": {"batch": ("1",), "model": ("c",)}},
+        [{"model": "c", "task": "t", "batch": "1"}],
+    ),
+}  # fmt: skip
 
 
-def test_one_replaced_axis_of_a_pair_keeps_the_rows_that_hold_its_values() -> None:
-    axes = {"model": ("r", "e", "d"), "task": ("images", "images", "boxes")}
-    rows, _ = combinations(axes, pair=[["model", "task"]], narrowed={"model": ("d",)})
-    assert rows == [{"model": "d", "task": "boxes"}]
-    rows, _ = combinations(axes, pair=[["model", "task"]], narrowed={"task": ("images",)})
-    assert [row["model"] for row in rows] == ["r", "e"]
-
-
-def test_all_replaced_axes_of_a_pair_are_paired_anew() -> None:
-    axes = {"model": ("r", "e"), "task": ("images", "boxes")}
-    rows, _ = combinations(axes, pair=[["model", "task"]], narrowed={"model": ("p",), "task": ("q",)})
-    assert rows == [{"model": "p", "task": "q"}]
-
-
-def test_a_replaced_axis_keeps_its_place_and_new_axes_come_last() -> None:
-    rows, _ = combinations({"model": ("a", "b"), "task": ("t",)}, narrowed={"batch": ("1",), "model": ("c",)})
-    assert rows == [{"model": "c", "task": "t", "batch": "1"}]
-    assert list(rows[0]) == ["model", "task", "batch"]
+@pytest.mark.parametrize(("arguments", "expected"), LAWS.values(), ids=LAWS)
+def test_the_rows_of_pairs_and_replaced_axes(arguments: dict[str, Any], expected: list[dict[str, str]]) -> None:
+    rows, _ = combinations(**arguments)
+    assert rows == expected
+    assert "batch" not in rows[0] or [*rows[0]] == [*expected[0]]
 
 
 @pytest.mark.parametrize(

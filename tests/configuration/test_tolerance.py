@@ -29,13 +29,11 @@ def test_no_law_is_the_default_and_leaves_no_trace() -> None:
 )
 def test_a_law_is_read_from_the_command_line(text: str, law: object, words: str) -> None:
     found = chosen(text).tolerance
-    assert found is not None
     assert (found.law, found.words) == (law, words)
 
 
 def test_one_law_replaces_another_as_a_whole() -> None:
     stored = chosen("{median_ms: 200, p95_ms: 500}")
-    assert stored.tolerance is not None
     assert stored.tolerance.words == "lognormal, median 200 ms, p95 500 ms"
     assert chosen("{points_ms: [7]}", stored).tolerance == chosen("{points_ms: [7]}").tolerance
     assert chosen("null", stored).tolerance is None

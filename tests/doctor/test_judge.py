@@ -14,8 +14,6 @@ from orchestrator.doctor.judge import (
     judge_node,
     judge_place,
     judge_reading,
-    judge_timer,
-    judge_turn,
     judge_versions,
     judge_wall_clock,
     worst,
@@ -67,25 +65,6 @@ def test_grades() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "grade"),
-    [
-        ({"overhead_ns": 200}, "good"),
-        ({"overhead_ns": 201}, "doubtful"),
-        ({"overhead_ns": 2_000}, "doubtful"),
-        ({"overhead_ns": 2_001}, "bad"),
-        ({"resolution_ns": 1_000}, "good"),
-        ({"resolution_ns": 1_001}, "doubtful"),
-        ({"resolution_ns": 100_000}, "doubtful"),
-        ({"resolution_ns": 100_001}, "bad"),
-        ({"resolution_ns": 0}, "bad"),
-        ({"backwards": 1}, "bad"),
-    ],
-)
-def test_timer(changed: dict[str, Any], grade: str) -> None:
-    assert judge_timer("host", replace(CLOCKS, **changed)).grade == grade
-
-
-@pytest.mark.parametrize(
     ("offset_ns", "half_trip_ns", "grade"),
     [
         (99_000_000, 1_000_000, "good"),
@@ -112,6 +91,37 @@ def test_steps_of_the_wall_clock(step_ns: int, grade: str, offset: Offset | None
 @pytest.mark.parametrize(
     ("what", "part", "changed", "grade"),
     [
+        ("timer", "clocks", {"overhead_ns": 200}, "good"),
+        ("timer", "clocks", {"overhead_ns": 201}, "doubtful"),
+        ("timer", "clocks", {"overhead_ns": 2_000}, "doubtful"),
+        ("timer", "clocks", {"overhead_ns": 2_001}, "bad"),
+        ("timer", "clocks", {"resolution_ns": 1_000}, "good"),
+        ("timer", "clocks", {"resolution_ns": 1_001}, "doubtful"),
+        ("timer", "clocks", {"resolution_ns": 100_000}, "doubtful"),
+        ("timer", "clocks", {"resolution_ns": 100_001}, "bad"),
+        ("timer", "clocks", {"resolution_ns": 0}, "bad"),
+        ("timer", "clocks", {"backwards": 1}, "bad"),
+        ("turn", "turn", {}, "good"),
+        ("turn", "turn", {"folder": "/tmp/own", "every_user": False}, "doubtful"),
+        ("turn", "turn", {"holder": "user one (1000), process 7,"}, "doubtful"),
+        ("turn", "turn", {"every_user": False, "problem": "/run/locks is no folder: make one"}, "bad"),
+        ("CPU quota", None, {"quota": None}, "good"),
+        ("CPU quota", None, {"quota": Quota(0.5, 100_000, 2)}, "doubtful"),
+        *(
+            ("niceness", None, {"niceness": niceness}, grade)
+            for niceness, grade in ((-5, "good"), (0, "good"), (1, "doubtful"), (9, "doubtful"), (10, "bad"), (15, "bad"))
+        ),
+        *(
+            ("GPU 0", None, {"gpus": (replace(GPU, **changed),)}, grade)
+            for changed, grade in (
+                ({}, "good"),
+                ({"persistence": False}, "doubtful"),
+                ({"persistence": None}, "doubtful"),
+                ({"processes": None}, "doubtful"),
+                ({"processes": 1}, "bad"),
+                ({"memory_bytes": None}, "good"),
+            )
+        ),
         ("cores", "processor", {}, "good"),
         ("cores", "processor", {"cores": (3,)}, "doubtful"),
         ("pinning", "noise", {}, "good"),
@@ -147,32 +157,8 @@ def test_steps_of_the_wall_clock(step_ns: int, grade: str, offset: Offset | None
         ("swap", "activity", {"swap_used_bytes": 1, "swapped_in": 1}, "bad"),
     ],
 )
-def test_a_part_of_the_machine(what: str, part: str, changed: dict[str, Any], grade: str) -> None:
-    assert judged(what, **{part: replace(getattr(READING, part), **changed)}).grade == grade
-
-
-def test_any_quota_is_doubtful() -> None:
-    assert [judged("CPU quota", quota=quota).grade for quota in (None, Quota(0.5, 100_000, 2))] == ["good", "doubtful"]
-
-
-@pytest.mark.parametrize(("niceness", "grade"), [(-5, "good"), (0, "good"), (1, "doubtful"), (9, "doubtful"), (10, "bad"), (15, "bad")])
-def test_niceness(niceness: int, grade: str) -> None:
-    assert judged("niceness", niceness=niceness).grade == grade
-
-
-@pytest.mark.parametrize(
-    ("changed", "grade"),
-    [
-        ({}, "good"),
-        ({"persistence": False}, "doubtful"),
-        ({"persistence": None}, "doubtful"),
-        ({"processes": None}, "doubtful"),
-        ({"processes": 1}, "bad"),
-        ({"memory_bytes": None}, "good"),
-    ],
-)
-def test_gpu(changed: dict[str, Any], grade: str) -> None:
-    assert judged("GPU 0", gpus=(replace(GPU, **changed),)).grade == grade
+def test_a_part_of_the_machine(what: str, part: str | None, changed: dict[str, Any], grade: str) -> None:
+    assert judged(what, **({part: replace(getattr(READING, part), **changed)} if part else changed)).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -199,19 +185,6 @@ def test_a_machine_without_gpus_has_one_line_and_one_with_two_has_four() -> None
     assert judged("GPUs", gpus=()).grade == "good"
     whats = [found.what for found in judge_reading("host", replace(READING, gpus=(GPU, replace(GPU, index=1)))) if "GPU" in found.what]
     assert whats == ["GPU 0", "GPU 0 throttling", "GPU 1", "GPU 1 throttling"]
-
-
-@pytest.mark.parametrize(
-    ("turn", "grade"),
-    [
-        (TurnState("/run/locks", every_user=True), "good"),
-        (TurnState("/tmp/own", every_user=False), "doubtful"),
-        (TurnState("/run/locks", True, "user one (1000), process 7,"), "doubtful"),
-        (TurnState("/run/locks", False, problem="/run/locks is no folder: make one"), "bad"),
-    ],
-)
-def test_turn(turn: TurnState, grade: str) -> None:
-    assert judge_turn("host", turn).grade == grade
 
 
 MACHINE = Machine(host="one", cores=(2, 3), memory_bytes=2**33, boot_id="aaaaaaaaaa", versions={"python": "3.11.7", "torch": "2.7"})

@@ -11,7 +11,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-NULL = [*program.NULL, "model=echo"]
 SHORT = ["measurement.rule=rounds", "measurement.min_rounds=25", "measurement.max_rounds=25"]
 
 
@@ -20,7 +19,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign of two systems under the embedded Ray."""
     folder = tmp_path_factory.mktemp("campaign")
     words = ["system=cpu_1core,cpu_all", "model.sleep_ms=1", "analysis.primary=60000ms", f"results_dir={folder / 'r'}"]
-    done = program.orchestrator("-m", *NULL, *SHORT, *words, cwd=folder)
+    done = program.orchestrator("-m", *program.ECHO, *SHORT, *words, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -57,7 +56,7 @@ def test_trials_took_turns_on_the_machine_in_visits(campaign: Path) -> None:
 
 
 def test_a_failed_trial_gives_exit_code_1_and_the_others_their_result(tmp_path: Path) -> None:
-    words = [*NULL, *SHORT, "cluster=inline", "model.fails_to_load=false,true", f"results_dir={tmp_path / 'r'}"]
+    words = [*program.ECHO, *SHORT, "cluster=inline", "model.fails_to_load=false,true", f"results_dir={tmp_path / 'r'}"]
     done = program.orchestrator("-m", *words, cwd=tmp_path)
     assert done.returncode == 1
     assert "weights are gone" in done.stdout

@@ -7,18 +7,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from processes import ENDLESS_S, wait_until
 from program import NULL
 
 WORDS = [*NULL, "model=echo", "model.sleep_ms=2"]
 RULE = ["measurement.rule=rounds", "measurement.min_rounds=40", "measurement.max_rounds=40"]
 LONG = ["measurement.min_rounds=4000", "measurement.max_rounds=4000"]
-ENDLESS_S = 600
-"""Keeps a test that hangs from hanging for ever."""
 
 
 @pytest.fixture
@@ -41,15 +40,7 @@ def start(folder: Path, *words: str, ignore: int | None = None) -> subprocess.Po
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < ENDLESS_S
-        time.sleep(0.01)
-
-
 def read_until(driver: subprocess.Popen[str], words: str) -> str:
-    assert driver.stderr is not None
     told = ""
     while words not in told:
         line = driver.stderr.readline()

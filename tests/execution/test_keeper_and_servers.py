@@ -61,7 +61,6 @@ def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path,
     folder.mkdir()
     command = [sys.executable, "-c", PROGRAM, folder, request.param]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
-        assert program.stdout is not None
         found = [int(pid) for pid in program.stdout.readline().split()]
     yield folder, found
     psutil.Process(found[-1]).kill()

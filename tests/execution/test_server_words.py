@@ -1,6 +1,7 @@
 """What a server's command may name, which keys start one, which cores it is given, and what is stored of its log."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +12,13 @@ from pydantic import ValidationError
 from refusals import refused
 
 from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.fields import explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.host import server_cores_offered
 from orchestrator.machine.locks import open_own_folder
 from orchestrator.running.keeper import await_keepers
-from orchestrator.running.server import log_path, order_of, read_log, take_server_log
+from orchestrator.running.server import Order, log_path, order_of, read_log, take_server_log, versions_of
 
 STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}
 
@@ -58,6 +60,37 @@ def test_a_mistake_is_one_line(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         settings(**changes)
     assert said in explain(caught.value)
+
+
+def version_of(*command: str) -> dict[str, object]:
+    return versions_of(settings(packages=["pytest.x", "no_such"]), Order((), command, (), {}), Secret("s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("program", "version"),
+    [
+        ("print('2.1 s3cret'); print('more')", "2.1 ***"),
+        ("import sys; sys.stderr.write('2.2')", "2.2"),
+        ("", "unknown"),
+    ],
+)
+def test_a_servers_version_is_the_first_line_of_its_command_without_the_token(program: str, version: str) -> None:
+    packages = {"pytest": pytest.__version__, "no_such": None}
+    assert version_of(sys.executable, "-c", program) == {"packages": packages, "version": version}
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["no-such-program"], "No such file"),
+        ([sys.executable, "-c", "raise SystemExit(3)"], "exit status 3"),
+        ([sys.executable, "-c", "raise SystemExit('a\\nno s3cret here')"], "no *** here"),
+    ],
+)
+def test_a_version_command_that_fails_is_refused_without_the_token(command: list[str], why: str) -> None:
+    with refused("not_installed", "server.version_command", command[0]) as caught:
+        version_of(*command)
+    assert why in str(caught.value)
 
 
 @pytest.mark.parametrize(

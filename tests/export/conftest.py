@@ -1,46 +1,16 @@
 import shutil
-import tempfile
-import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from null_trials import null_document
-from null_trials import planned as plan_of
-from virtual_clock import NoisyClock, at_rest
+from null_trials import measure_by
+from virtual_clock import NoisyClock
+from visions import Campaigns, plan_trial
 
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.commands.progress import Progress
-from orchestrator.running.inline import InlineExecutor
-from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.files import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
-from orchestrator.storage.writer import CampaignWriter
-
-Campaigns = Callable[..., Path]
-
-
-def plan_trial(
-    wrong: list[int], *, count: int = 20, repeat: int = 0, rounds: int = 30, raises_on: list[int] | None = None, **measurement: object
-) -> PlannedTrial:
-    model = {"name": f"null{len(wrong)}", "wrong": wrong, "raises_on": raises_on or []}
-    limits = {"min_rounds": rounds, "max_rounds": rounds, "max_errors": 5, **measurement}
-    [made] = plan_of(null_document(model=model, task={"count": count}, measurement=limits))
-    return made.model_copy(update={"trial_id": f"{made.match_key}-r{repeat}", "trial": made.trial.model_copy(update={"repeat": repeat})})
-
-
-@pytest.fixture
-def planned() -> Callable[..., PlannedTrial]:
-    """Makes one trial of the null model."""
-    return plan_trial
-
-
-@pytest.fixture(scope="session")
-def measured() -> dict[str, Path]:
-    """Campaigns by what was asked for, as far as tests have asked: equal clocks give equal times, so that one is enough."""
-    return {}
 
 
 @pytest.fixture
@@ -63,12 +33,7 @@ def campaigns(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempP
 def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int = 0, name: str = "vision", paced: bool = False) -> None:
     created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
     record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
-    clock = NoisyClock(seed)
-    monotonic = clock if paced else clock.now
-    with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
-        executor = InlineExecutor(Path(scratch), directory.parent / "cache", clock, monotonic)  # without a guard, a process of its own
-        run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event(), now_ns=at_rest)
-    campaign = open_campaign(directory)
+    campaign = open_campaign(measure_by(NoisyClock(seed), directory, record, paced))
     write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {"report.md": ""})
 
 

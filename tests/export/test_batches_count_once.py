@@ -1,9 +1,9 @@
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from visions import Campaigns, plan_trial
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.loading import load_trials
@@ -12,8 +12,6 @@ from orchestrator.storage.reader import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow
 
-Make = Callable[..., Path]
-Plan = Callable[..., Any]
 WHO = {"trial", "match_key", "model", "batch", "samples"}
 """Columns that tell a batch of five from a single sample."""
 
@@ -27,12 +25,12 @@ def rows_of(results: CampaignAnalysis, table: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[Campaign, Campaign]]:
+def twins(campaigns: Campaigns) -> Callable[..., tuple[Campaign, Campaign]]:
     """Measures 20 samples one by one, and 100 in 20 batches on a clock that tells the same times; a right answer is five there."""
 
     def run(**measurement: Any) -> tuple[Campaign, Campaign]:
-        single = campaigns("single", [planned([3], **measurement)], paced=True)
-        batched = campaigns("batched", [planned([15, 16, 17, 18, 19], count=100, batch=5, **measurement)], paced=True)
+        single = campaigns("single", [plan_trial([3], **measurement)], paced=True)
+        batched = campaigns("batched", [plan_trial([15, 16, 17, 18, 19], count=100, batch=5, **measurement)], paced=True)
         return open_campaign(single), open_campaign(batched)
 
     return run
@@ -67,14 +65,14 @@ def test_tables_over_times_are_those_of_as_many_single_samples(twins: Callable[.
     assert single.groups[0].flags[single.records[0].trial_id] == batched.groups[0].flags[batched.records[0].trial_id]
 
 
-def measured(campaigns: Make, planned: Plan, **measurement: Any) -> Campaign:
+def measured(campaigns: Campaigns, **measurement: Any) -> Campaign:
     """Return 60 rounds of 22 samples in batches of 4, the last of 2."""
-    return open_campaign(campaigns("monday", [planned([3], count=22, batch=4, rounds=60, **measurement)]))
+    return open_campaign(campaigns("monday", [plan_trial([3], count=22, batch=4, rounds=60, **measurement)]))
 
 
 @pytest.mark.parametrize("order", ["fixed", "shuffled"])
-def test_every_inference_is_found_once(campaigns: Make, planned: Plan, order: str) -> None:
-    campaign = measured(campaigns, planned, order=order, raises_on=[5], max_errors=22)
+def test_every_inference_is_found_once(campaigns: Campaigns, order: str) -> None:
+    campaign = measured(campaigns, order=order, raises_on=[5], max_errors=22)
     [data] = load_trials(campaign)
     assert data.inferences["total"].shape == (60, 6)
     for number, (of_samples, of_inferences) in enumerate(zip(data.times["total"], data.inferences["total"], strict=True)):

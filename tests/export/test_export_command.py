@@ -3,7 +3,6 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from refusals import refused
 from small_campaign import contents
+from visions import Campaigns, plan_trial
 
 import orchestrator
 from orchestrator.__main__ import main
@@ -24,9 +24,6 @@ from orchestrator.report.table import Table
 from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
 from orchestrator.storage.records import CampaignRecord
-
-Make = Callable[..., Path]
-Plan = Callable[..., object]
 
 
 def export(directory: Path, to: Path, form: str = "csv", overrides: tuple[str, ...] = ()) -> int:
@@ -82,8 +79,8 @@ def test_names_that_would_steer_a_terminal_stay_apart_and_read_back() -> None:
     assert rows[5] == {"x": names[5], "several": f'["{names[5]}"]'}
 
 
-def test_tidy_parquet_holds_every_time_with_its_labels(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    directory = campaigns("monday", [planned([3]), planned([3, 7], raises_on=[5], rounds=31), planned([3], count=10)])
+def test_tidy_parquet_holds_every_time_with_its_labels(campaigns: Campaigns, tmp_path: Path) -> None:
+    directory = campaigns("monday", [plan_trial([3]), plan_trial([3, 7], raises_on=[5], rounds=31), plan_trial([3], count=10)])
     export(directory, tmp_path / "out", "parquet")
     table = pq.read_table(tmp_path / "out" / "timings.parquet")
     results = orchestrator.open(directory)
@@ -117,7 +114,6 @@ def test_latex_tables_say_where_thresholds_come_from(monday: Path, tmp_path: Pat
         assert unescaped.count("{") == unescaped.count("}"), name
         for block in text.split("\\begin{tabular}")[1:]:
             columns = re.match(r"\{@\{\}((?:[lr]|>\{\\ragged\w+\\arraybackslash\}p\{[\d.]+pt\})+)@\{\}\}", block)
-            assert columns is not None
             count = len(re.findall(r"[lr]|p\{", re.sub(r">\{[^}]*\}", "", columns[1])))
             body = block.split("\\toprule")[1].split("\\bottomrule")[0]
             rows = [line for line in body.splitlines() if line.endswith("\\\\")]

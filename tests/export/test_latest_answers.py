@@ -1,14 +1,11 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from visions import Campaigns, plan_trial
 
 from orchestrator.analysis.late_answers import latest_answers
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
-
-Make = Callable[..., Path]
-Plan = Callable[..., object]
 
 
 def test_the_slowest_answers_with_their_neighbours(monday: Path) -> None:
@@ -25,8 +22,8 @@ def test_the_slowest_answers_with_their_neighbours(monday: Path) -> None:
         assert answer.after_ns == (total[answer.round, sample + 1] if sample < 19 else None)
 
 
-def test_answers_without_a_time_come_first(campaigns: Make, planned: Plan) -> None:
-    directory = campaigns("monday", [planned([3], raises_on=[5, 9])])
+def test_answers_without_a_time_come_first(campaigns: Campaigns) -> None:
+    directory = campaigns("monday", [plan_trial([3], raises_on=[5, 9])])
     campaign = open_campaign(directory)
     answers = latest_answers(campaign, campaign.record.trials[0].trial_id, 70)
     assert [(answer.round, answer.names) for answer in answers[:4]] == [
@@ -37,8 +34,8 @@ def test_answers_without_a_time_come_first(campaigns: Make, planned: Plan) -> No
     assert answers[0].before_ns is not None
 
 
-def test_neighbours_are_those_in_time(campaigns: Make, planned: Plan) -> None:
-    directory = campaigns("monday", [planned([3], order="shuffled", batch=3)])
+def test_neighbours_are_those_in_time(campaigns: Campaigns) -> None:
+    directory = campaigns("monday", [plan_trial([3], order="shuffled", batch=3)])
     campaign = open_campaign(directory)
     trial = campaign.record.trials[0].trial_id
     answers = latest_answers(campaign, trial, 1000)

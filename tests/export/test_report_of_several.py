@@ -1,11 +1,11 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from refusals import refused
 from small_campaign import contents
+from visions import Campaigns, plan_trial
 
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
@@ -14,17 +14,14 @@ from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow
 
-Make = Callable[..., Path]
-Plan = Callable[..., object]
-
 
 def report(*directories: Path, into: Path | None = None, overrides: tuple[str, ...] = ()) -> int:
     folder = [] if into is None else ["--into", str(into)]
     return line.run(["report", *map(str, directories), *overrides, *folder])
 
 
-def test_one_table_holds_the_trials_of_both_days(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, seed=1)
+def test_one_table_holds_the_trials_of_both_days(campaigns: Campaigns, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3])], day=5, seed=1)
     before = contents(monday), contents(friday)
     assert report(monday, friday, into=tmp_path / "both", overrides=('analysis.primary="20 ms"',)) == 0
     assert (contents(monday), contents(friday)) == before
@@ -50,8 +47,8 @@ def test_one_table_holds_the_trials_of_both_days(campaigns: Make, planned: Plan,
         assert {row["threshold_ns"] for row in quality if row["trial"] == trial and row["threshold_origin"] == "absolute"} == common
 
 
-def test_figures_are_those_of_each_campaign_alone(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3, 7])], day=5, seed=1)
+def test_figures_are_those_of_each_campaign_alone(campaigns: Campaigns, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3, 7])], day=5, seed=1)
     report(monday, friday, into=tmp_path / "both", overrides=("analysis.thresholds_ms=[14]",))
     both = figures(tmp_path / "both")
     for directory in (monday, friday):
@@ -67,8 +64,8 @@ def figures(directory: Path) -> dict[object, object]:
     return {(row["match_key"], row["clock"]): [row[name] for name in ("ideal", "mean", "worst", "sd", "rounds")] for row in chosen}
 
 
-def test_campaigns_of_other_data_share_no_table_and_the_report_says_so(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3], count=10)], day=5)
+def test_campaigns_of_other_data_share_no_table_and_the_report_says_so(campaigns: Campaigns, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3], count=10)], day=5)
     report(monday, friday, into=tmp_path / "both")
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
     tables = [part.split("\n\n") for part in text.split("## ")[1:]]
@@ -80,8 +77,8 @@ def test_campaigns_of_other_data_share_no_table_and_the_report_says_so(campaigns
     assert set(pq.read_table(tmp_path / "both" / "tail_quality.parquet").column("task").to_pylist()) == {"numbers"}
 
 
-def test_the_same_trial_of_another_day_is_no_repeat(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    trials = [planned([3], repeat=number) for number in range(3)]
+def test_the_same_trial_of_another_day_is_no_repeat(campaigns: Campaigns, tmp_path: Path) -> None:
+    trials = [plan_trial([3], repeat=number) for number in range(3)]
     monday, friday = campaigns("monday", trials), campaigns("friday", trials, day=5, seed=1)
     report(monday, friday, into=tmp_path / "both")
     rows = pq.read_table(tmp_path / "both" / "comparison.parquet").to_pylist()
@@ -110,8 +107,8 @@ def change_record(directory: Path, **fields: object) -> None:
         write_json(path, document | fields)
 
 
-def test_markup_in_a_strangers_files_stays_text(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, name="a|b<script>\n# x")
+def test_markup_in_a_strangers_files_stays_text(campaigns: Campaigns, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3])], day=5, name="a|b<script>\n# x")
     change_record(friday, digests={"data": "<img src=x>"})
     report(monday, friday, into=tmp_path / "both")
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
@@ -120,13 +117,13 @@ def test_markup_in_a_strangers_files_stays_text(campaigns: Make, planned: Plan, 
     assert "\n# x" not in text
 
 
-def test_other_samples_or_metrics_under_one_digest_are_refused(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3], count=10)], day=5)
+def test_other_samples_or_metrics_under_one_digest_are_refused(campaigns: Campaigns, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3], count=10)], day=5)
     change_record(monday, digests={"data": "d"})
     change_record(friday, digests={"data": "d"})
     with pytest.raises(InputError):
         report(monday, friday, into=tmp_path / "both")
-    saturday = campaigns("saturday", [planned([3])], day=6)
+    saturday = campaigns("saturday", [plan_trial([3])], day=6)
     change_record(saturday, digests={"data": "d"}, metrics=["top5"])
     with pytest.raises(InputError):
         report(monday, saturday, into=tmp_path / "both")

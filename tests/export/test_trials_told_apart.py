@@ -1,9 +1,7 @@
 """Trials that differ in nothing but a setting, and data sets that differ under one name."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
+from visions import Campaigns, plan_trial
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.ranking import rankings
@@ -11,17 +9,14 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.findings.campaign import findings
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import PlannedTrial
 
 pytestmark = pytest.mark.slow
 
-Campaigns = Callable[..., Path]
-Plan = Callable[..., PlannedTrial]
 AT = AnalysisConfig(primary="22 ms")
 
 
-def test_settings_stand_beside_equal_names(campaigns: Campaigns, planned: Plan) -> None:
-    trials = [planned([3]), planned([4]), planned([3, 7])]  # the last model has another name
+def test_settings_stand_beside_equal_names(campaigns: Campaigns) -> None:
+    trials = [plan_trial([3]), plan_trial([4]), plan_trial([3, 7])]  # the last model has another name
     campaign = open_campaign(campaigns("settings", trials))
     results = analyse(campaign, AT)
     (group,) = results.groups
@@ -32,8 +27,8 @@ def test_settings_stand_beside_equal_names(campaigns: Campaigns, planned: Plan) 
     assert "| null2 | cpu_all | torch |  |" in text
 
 
-def test_the_answer_ranks_systems_and_not_their_repeats(campaigns: Campaigns, planned: Plan) -> None:
-    trials = [planned([3], repeat=number) for number in range(3)] + [planned([3], repeat=number, batch=2) for number in range(3)]
+def test_the_answer_ranks_systems_and_not_their_repeats(campaigns: Campaigns) -> None:
+    trials = [plan_trial([3], repeat=number) for number in range(3)] + [plan_trial([3], repeat=number, batch=2) for number in range(3)]
     campaign = open_campaign(campaigns("repeats", trials))
     results = analyse(campaign, AT)
     found = {one.kind: one.values for one in findings(results, rankings(results))}

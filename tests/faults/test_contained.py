@@ -1,6 +1,5 @@
 """Something that nobody expects is raised in one step of one trial's life: that trial alone has failed."""
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from orchestrator.measurement.failures import Stamps
 from orchestrator.running import course
 from orchestrator.running.attempt import RoundCalls
 from orchestrator.running.executor import SessionLost
-from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession, open_inline
-from orchestrator.running.pipeline import own_rule, run_trials
+from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
+from orchestrator.running.pipeline import own_rule
 from orchestrator.stats.stopping import StoppingRule
-from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.reader import Campaign
+from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
 
@@ -65,10 +64,7 @@ def campaign(null_targets: Path, tmp_path: Path) -> Callable[..., tuple[Campaign
                 told.append(f"{planned.trial.model.name} {state} {reason}")
                 super().trial_ended(planned, state, reason)
 
-        record = CampaignRecord(code_version="test", name="test", trials=trials)
-        with CampaignWriter.create(tmp_path / "results", record) as writer, open_inline(tmp_path / "cache") as executor:
-            run_trials(trials, executor, writer, Listens(len(trials), None), threading.Event(), rule_of=rule_of)
-        return open_campaign(tmp_path / "results"), told
+        return null_trials.measure(tmp_path / "results", trials, progress=Listens(len(trials), None), rule_of=rule_of), told
 
     return run_all
 
@@ -165,7 +161,6 @@ def test_whatever_breaks_in_one_trial_ends_it_alone(
         return
     state, reason = states["victim"]
     assert state == "failed"
-    assert reason is not None
     assert "in the driver: Breaks: broken (test_contained.py, line " in reason
     assert stored.trial(victim.trial_id).state == "failed"
     if how == "lost":

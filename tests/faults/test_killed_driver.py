@@ -18,8 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 from effort import EFFORT
 
-from orchestrator.subject.targets import code_of_its_own
-
 PROGRAM = Path(fake_clock_campaign.__file__)
 CAMPAIGNS = EFFORT
 """How many campaigns are killed."""
@@ -50,7 +48,6 @@ def without(folder: Path, name: str) -> pa.Table:
 def die_at(directory: Path, number: int) -> None:
     """Begin a campaign and kill it when it is about to measure a round."""
     with subprocess.Popen([sys.executable, PROGRAM, directory, str(number)], stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
         assert program.stdout.readline() == "held\n"
         program.kill()
 
@@ -76,23 +73,15 @@ def check_whole(directory: Path, undisturbed: Path, rounds: int) -> None:
     assert not list(directory.rglob("*.tmp"))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed") / "results"
-    with code_of_its_own():
-        fake_clock_campaign.main(folder)
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(CAMPAIGNS))
-def test_nothing_is_lost_and_nothing_measured_twice(seed: int, undisturbed: Path, tmp_path: Path) -> None:
+def test_nothing_is_lost_and_nothing_measured_twice(seed: int, finished: Path, tmp_path: Path) -> None:
     moments = random.Random(seed)
     directory = tmp_path / "results"
     die_at(directory, moments.randrange(1, ROUNDS))
     for after_s in (moments.uniform(0.9, 2.4), moments.uniform(0.9, 2.4), None):
         run(directory, kill_after_s=after_s)
-    check_whole(directory, undisturbed, ROUNDS)
+    check_whole(directory, finished, ROUNDS)
 
 
 @pytest.mark.slow

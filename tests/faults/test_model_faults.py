@@ -82,9 +82,7 @@ def test_a_sample_that_hangs_stands_in_every_figure(faulted: Campaign) -> None:
     assert max(row["worst"] for row in figures if row["slice"] == "all" and row["metric"] == "top1") <= 3 / 20
     assert all("1 incomplete round" in row["flags"] for row in figures)
     deadlines = [row for row in pq.read_table(folder / "deadline.parquet").to_pylist() if row["trial"] == record["trial_id"]]
-    assert deadlines
-    assert not any(row["certified"] for row in deadlines)
-    assert all("1 incomplete round" in row["reason"] for row in deadlines)
+    assert {(row["certified"], "1 incomplete round" in row["reason"]) for row in deadlines} == {(False, True)}
     report = (folder / "report.md").read_text()
     assert f"| {record['trial_id']} | number-3 | 0 | 1 | 0 |" in report
     assert "two readings" in report
@@ -96,7 +94,5 @@ def test_a_model_that_raises_in_every_process_has_failed(tmp_path: Path) -> None
     (record,) = [json.loads(path.read_text()) for path in (tmp_path / "r").glob("trials/*/trial.json")]
     assert record["state"] == "failed"
     assert [fault["name"] for fault in record["faults"]] == ["too many errors", "too many errors"]
-    assert record["reason"].startswith("model echo raised on 1 of 20 samples of the warm-up")
     again = program.orchestrator("resume", "r", cwd=tmp_path)
-    assert again.returncode == 2
-    assert "with --retry-failed those that failed, too" in again.stderr
+    assert (again.returncode, again.stderr.endswith("[no_data]\n")) == (2, True)

@@ -4,14 +4,12 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_clock_campaign
 import pytest
 from effort import EFFORT
 
 from orchestrator.analysis.python_interface import Results
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
-from orchestrator.subject.targets import code_of_its_own
 
 MUTATIONS = 100
 OTHERS = 2
@@ -33,14 +31,6 @@ def blank(content: bytearray, chance: random.Random) -> None:
 
 
 CHANGES: tuple[Callable[[bytearray, random.Random], None], ...] = (flip, cut, blank)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished") / "results"
-    with code_of_its_own():
-        fake_clock_campaign.main(folder)
-    return folder
 
 
 def complaint(directory: Path, path: Path) -> str | None:

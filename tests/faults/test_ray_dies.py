@@ -5,22 +5,20 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from processes import ENDLESS_S, wait_until
 from program import NULL
 
 pytestmark = pytest.mark.slow(first=True)
 
 ROUNDS = 16
 RULE = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "results_dir=r"]
-ENDLESS_S = 600
-"""Keeps a test that hangs from hanging for ever."""
 
 
 @pytest.fixture
@@ -28,13 +26,6 @@ def temporary() -> Iterator[Path]:
     """A folder for the campaign's temporary files alone, with a name that is short enough for Ray's sockets."""
     with tempfile.TemporaryDirectory(prefix="tq") as folder:
         yield Path(folder)
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < ENDLESS_S
-        time.sleep(0.02)
 
 
 def started(folder: Path, temporary: Path, *words: str, **environment: str) -> subprocess.Popen[str]:

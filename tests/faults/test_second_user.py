@@ -80,7 +80,6 @@ def test_stamps_can_be_neither_guessed_nor_touched(public: Path) -> None:
     for attack in attacks:
         assert "Error" in as_stranger(attack)
     left = take_stamps(path)
-    assert left is not None
     assert (left.round, left.monotonic_ns, left.wall_ns) == (1, 2, 3)
 
 
@@ -138,20 +137,19 @@ def test_a_victims_folder_that_a_stranger_made_first_is_one_line(
     monkeypatch.delenv(VARIABLE)
     assert as_stranger(lambda: make(victims_folder)) == "done"
     told = as_stranger(check_turn, uid=VICTIM)
-    no_folder = f"InputError: {victims_folder} cannot be opened as a folder (Not a directory)"
-    assert told.startswith(f"InputError: {victims_folder} belongs to user nobody ({NOBODY})" if make is os.mkdir else no_folder)
-    assert f"it is to hold the locks of user {VICTIM} alone: have it removed, by its owner or root" in told
+    assert told.startswith(f"InputError: {victims_folder} ")
+    assert (f"({NOBODY})" in told) == (make is os.mkdir)
     assert "\n" not in told
 
 
 @pytest.mark.parametrize(
-    ("spoil", "complaint"),
+    ("spoil", "refusal"),
     [
-        (lambda folder: folder.chmod(0o777), "has mode 777, with which others may take away what lies there"),
-        (lambda folder: os.chown(folder, NOBODY, NOBODY), f"belongs to user nobody ({NOBODY})"),
-        (lambda folder: folder.parent.chmod(0o777), "has mode 777"),
-        (lambda folder: (folder.rmdir(), folder.symlink_to("/run")), "cannot be opened as a folder"),
-        (lambda folder: (folder.rmdir(), os.mkfifo(folder)), "cannot be opened as a folder"),
+        (lambda folder: folder.chmod(0o777), "unsafe"),
+        (lambda folder: os.chown(folder, NOBODY, NOBODY), "unsafe"),
+        (lambda folder: folder.parent.chmod(0o777), "unsafe"),
+        (lambda folder: (folder.rmdir(), folder.symlink_to("/run")), "unreadable"),
+        (lambda folder: (folder.rmdir(), os.mkfifo(folder)), "unreadable"),
     ],
 )
 def test_an_unsafe_common_folder_is_one_line_before_anything_is_measured(
@@ -160,7 +158,7 @@ def test_an_unsafe_common_folder_is_one_line_before_anything_is_measured(
     campaign: Callable[..., tuple[int, str]],
     tmp_path: Path,
     spoil: Callable[[Path], None],
-    complaint: str,
+    refusal: str,
 ) -> None:
     folder = public / "locks"
     folder.mkdir(mode=0o1777)
@@ -169,7 +167,7 @@ def test_an_unsafe_common_folder_is_one_line_before_anything_is_measured(
     code, told = campaign()
     assert code == 2
     assert told.startswith(f"error: {VARIABLE}={folder}")
-    assert complaint in told
+    assert told.endswith(f"[{refusal}]\n")
     assert told.count("\n") == 1
     assert not (tmp_path / "results").exists()
 

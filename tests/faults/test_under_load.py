@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from faulty_campaigns import LOAD, NULL, SHORT
+from processes import wait_until
 from program import Done, orchestrator
 
 from orchestrator.configuration.config import Trial
@@ -94,7 +94,5 @@ def kill_after_part(part: int, *words: str, cwd: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "orchestrator", *words], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as it:
-        until = time.monotonic() + 600
-        while not list(cwd.glob(f"r/trials/*/rounds/part-{part:05d}.parquet")) and time.monotonic() < until and it.poll() is None:
-            time.sleep(0.02)
+        wait_until(lambda: list(cwd.glob(f"r/trials/*/rounds/part-{part:05d}.parquet")) or it.poll() is not None)
         it.kill()

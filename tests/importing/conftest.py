@@ -5,23 +5,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from program import Call
 
-from orchestrator.__main__ import main
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import Campaign, open_campaign
-
-
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def refusal(self) -> str:
-        """The code of a refusal, which is one line."""
-        (line,) = self.err.splitlines()
-        return line.rpartition("[")[2].removesuffix("]")
 
 
 class Found(NamedTuple):
@@ -39,29 +27,14 @@ class Found(NamedTuple):
         table = self.tables[name]
         for column, value in where.items():
             table = table.filter(pc.equal(table.column(column), value))
-        found: list[dict[str, Any]] = table.to_pylist()
-        return found
+        return table.to_pylist()
 
     def percentile(self, percent: float, clock: str = "inference") -> int:
         (row,) = self.rows("latency", clock=clock, percentile=percent)
         return int(row["value_ns"])
 
 
-Call = Callable[..., Answer]
 Import = Callable[..., Found]
-
-
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run one command line in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> Answer:
-        code = main(list(map(str, words)))
-        out, err = capsys.readouterr()
-        return Answer(code, out, err)
-
-    return run
 
 
 @pytest.fixture
@@ -71,8 +44,8 @@ def imported(call: Call, tmp_path: Path) -> Import:
     def run(*words: object, analysis: AnalysisConfig | None = None) -> Found:
         directory = tmp_path / f"results-{len(list(tmp_path.glob('results-*')))}"
         answer = call("import", *words, "--task", "asked", "--quiet", f"results_dir={directory}")
-        assert (answer.code, answer.err) == (0, "")
+        assert (answer.returncode, answer.stderr) == (0, "")
         campaign = open_campaign(directory)
-        return Found(campaign, dict(analyse(campaign, analysis or AnalysisConfig()).tables), answer.out)
+        return Found(campaign, dict(analyse(campaign, analysis or AnalysisConfig()).tables), answer.stdout)
 
     return run

@@ -90,7 +90,7 @@ def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> None:
         path.write_bytes(mutated(original, rng))
         results = tmp_path / f"results-{number}"
         answer = call("import", path, "--format", form, "--task", "t", "--quiet", f"results_dir={results}")
-        if answer.code == 0:
+        if answer.returncode == 0:
             campaign = open_campaign(results)
             for trial in campaign.trials():
                 assert trial.state == "done"
@@ -99,7 +99,7 @@ def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> None:
                 assert analyse(campaign, AnalysisConfig()).tables["latency"].num_rows
             shutil.rmtree(results)
         else:
-            assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 1), answer
+            assert (answer.returncode, answer.stdout, len(answer.stderr.splitlines())) == (2, "", 1), answer
             assert not results.exists(), answer
 
 

@@ -212,7 +212,7 @@ def test_a_file_of_another_form_is_refused(form: str, text: str, code: str, tmp_
     path = tmp_path / "made.json"
     path.write_text(text)
     answer = call("import", path, "--format", form, "--task", "t", "--quiet", f"results_dir={tmp_path / 'r'}")
-    assert (answer.code, answer.refusal) == (2, code)
+    assert (answer.returncode, answer.refusal) == (2, code)
 
 
 def test_several_benchmarks_are_several_trials_and_files_of_one_system_are_repeats(tmp_path, imported) -> None:

@@ -46,16 +46,16 @@ def test_report_status_compare_export_explain_inspect(campaigns, call, tmp_path)
     scored, plain = campaigns
     for directory in campaigns:
         answer = call("report", directory, 'analysis.primary="13 ms"')
-        assert (answer.code, answer.err) == (0, "")
+        assert (answer.returncode, answer.stderr) == (0, "")
         assert (directory / "report.html").exists()
-        assert call("status", directory).code == 0
-        assert call("explain", directory).code == 0
+        assert call("status", directory).returncode == 0
+        assert call("explain", directory).returncode == 0
         (trial,) = open_campaign(directory).trials()
         inspected = call("inspect", directory, trial.trial_id)
-        assert (inspected.code, inspected.err) == (0, "")
-    assert call("compare", scored, plain.parent / "again").code == 0
+        assert (inspected.returncode, inspected.stderr) == (0, "")
+    assert call("compare", scored, plain.parent / "again").returncode == 0
     exported = call("export", scored, "--to", tmp_path / "out", "--format", "csv,latex,parquet")
-    assert (exported.code, exported.err) == (0, "")
+    assert (exported.returncode, exported.stderr) == (0, "")
     assert "per_token" in (tmp_path / "out" / "tail_quality.csv").read_text()
     rows = pq.read_table(tmp_path / "out" / "timings.parquet", columns=["response_ns", "queue_ns", "total_ns", "first_token_ns"])
     assert rows.num_rows == 400
@@ -65,11 +65,11 @@ def test_report_status_compare_export_explain_inspect(campaigns, call, tmp_path)
 @pytest.mark.slow
 def test_no_deadline_is_certified_and_resume_and_extend_refuse(campaigns, call) -> None:
     scored, _ = campaigns
-    assert call("report", scored).code == 0
+    assert call("report", scored).returncode == 0
     assert not any(pq.read_table(scored / "deadline.parquet").column("certified").to_pylist())
     for words in (("resume", scored), ("extend", scored, "--rounds", "3")):
         answer = call(*words)
-        assert (answer.code, answer.out) == (2, "")
+        assert (answer.returncode, answer.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -91,4 +91,4 @@ def test_what_has_no_end_is_not_imported(form, tmp_path) -> None:
 )
 def test_a_mistake_in_the_words_is_refused(words, code, call) -> None:
     answer = call("import", *words)
-    assert (answer.code, answer.out, answer.refusal) == (2, "", code)
+    assert (answer.returncode, answer.stdout, answer.refusal) == (2, "", code)

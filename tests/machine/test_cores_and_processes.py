@@ -31,10 +31,9 @@ print(json.dumps({"cores": cores, "allowed": allowed, "main": masks[threading.ge
 """
 
 
-def test_a_number_takes_the_highest_cores() -> None:
-    assert choose_cores(2, (0, 1, 4, 7)) == (4, 7)
-    assert choose_cores(None, (3, 1)) == (1, 3)
-    assert choose_cores([7, 0], (0, 1, 4, 7)) == (0, 7)
+@pytest.mark.parametrize(("wanted", "chosen"), [(2, (4, 7)), (None, (0, 1, 4, 7)), ([7, 0], (0, 7))])
+def test_a_number_takes_the_highest_cores(wanted: int | list[int] | None, chosen: tuple[int, ...]) -> None:
+    assert choose_cores(wanted, (7, 0, 1, 4)) == chosen
 
 
 @pytest.mark.parametrize("wanted", [3, [0, 9], []])
@@ -123,12 +122,12 @@ def test_processes_of_this_machine_are_read() -> None:
     assert read_cpu_ns([os.getpid(), 2**30]).keys() == {os.getpid()}
 
 
-def test_only_a_driver_on_this_machine_is_a_root_where_no_ray_started_the_process() -> None:
+@pytest.mark.parametrize(
+    ("changed", "is_root"), [({}, True), ({"boot_id": "another"}, False), ({"created_s": 1.0}, False), ({"pid": 2**30}, False)]
+)
+def test_only_a_driver_on_this_machine_is_a_root_where_no_ray_started_the_process(changed: dict[str, object], is_root: bool) -> None:
     own = own_identity()
-    assert roots_beside(own) == (own.pid,)
-    assert roots_beside(replace(own, boot_id="another")) == ()
-    assert roots_beside(replace(own, created_s=own.created_s - 100)) == ()
-    assert roots_beside(replace(own, pid=2**30)) == ()
+    assert roots_beside(replace(own, **changed)) == ((own.pid,) if is_root else ())
 
 
 def test_a_gpus_driver_belongs_to_the_stack_of_what_runs_on_it(monkeypatch: pytest.MonkeyPatch) -> None:

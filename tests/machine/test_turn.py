@@ -47,7 +47,6 @@ def test_one_campaign_at_a_time() -> None:
 
 def test_the_turn_ends_with_the_process_however_it_ends() -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, "a"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
         assert process.stdout.readline() == "taken\n"
         turn = Turn("b", "campaign b")
         assert turn.take() == "campaign a"

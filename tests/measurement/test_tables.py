@@ -18,7 +18,7 @@ from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.last_words import rounds_left
 from orchestrator.measurement.load_loop import Service, serve
 from orchestrator.measurement.round_tables import Stream, Timed
-from orchestrator.measurement.timing import STAMPS, Stages
+from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, TIMED_OUT, Stages
 from orchestrator.storage import schema
 from orchestrator.subject.schedule import Schedule, schedule_of
 
@@ -65,6 +65,22 @@ def test_a_sample_that_raised_has_no_durations() -> None:
         "token_gaps_ns": [None, None],
     }
     assert batch.select([*expected]).to_pydict() == expected
+
+
+@pytest.mark.parametrize(
+    ("stamps", "fate"),
+    [
+        ([5, 6, 7, 8], "ok"),
+        ([0, 0, 0, 8], "error"),
+        ([0, TIMED_OUT, 0, 8], "timeout"),
+        ([5, 0, 0, DROPPED], "dropped"),
+        ([5, 6, 0, 0], "lost"),
+        ([5, 6, 0, IN_FLIGHT], "error"),
+    ],
+)
+def test_every_arrival_has_one_fate(stamps: list[int], fate: str) -> None:
+    for others in ([], [[1, 2, 3, 4]]):
+        assert schema.OUTCOMES[round_tables.outcomes_of(np.array([*others, stamps]))[-1]] == fate
 
 
 def test_rounds_together_are_what_each_is_alone() -> None:

@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,16 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from null_trials import null_trial
+from small_cats import INSPECTION, make_trial
 
 from orchestrator.configuration.config import Trial
 from orchestrator.running.identity import LONGEST_SLUG, identity, match_key, slug, trial_id
-from orchestrator.subject.inspection import Inspection
-
-MakeTrial = Callable[..., Trial]
 
 
-def test_the_id_is_slug_hash_and_repeat(make_trial: MakeTrial, inspection: Inspection) -> None:
-    key = match_key(make_trial(), inspection)
+def test_the_id_is_slug_hash_and_repeat() -> None:
+    key = match_key(make_trial(), INSPECTION)
     assert re.fullmatch(r"small-cats-cpu_1core-torch-b1-[0-9a-f]{8}", key)
     assert trial_id(key, 2) == f"{key}-r2"
 
@@ -45,7 +42,7 @@ def test_the_id_is_slug_hash_and_repeat(make_trial: MakeTrial, inspection: Inspe
         {"runtime__autotune": True},
         {"measurement__batch": 2},
         {"measurement__rule": "paper"},
-        {"measurement__min_rounds": 29},
+        {"measurement__min_rounds": 2},
         {"measurement__max_rounds": 1001},
         {"measurement__max_seconds": 10.0},
         {"measurement__half_width": 0.03},
@@ -55,8 +52,8 @@ def test_the_id_is_slug_hash_and_repeat(make_trial: MakeTrial, inspection: Inspe
         {"measurement__garbage_collection": "on"},
     ],
 )
-def test_what_changes_the_work_changes_the_key(make_trial: MakeTrial, inspection: Inspection, keys: dict[str, Any]) -> None:
-    assert match_key(make_trial(**keys), inspection) != match_key(make_trial(), inspection)
+def test_what_changes_the_work_changes_the_key(keys: dict[str, Any]) -> None:
+    assert match_key(make_trial(**keys), INSPECTION) != match_key(make_trial(), INSPECTION)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +80,13 @@ def test_what_changes_the_work_changes_the_key(make_trial: MakeTrial, inspection
         {"measurement__pause": 0.0},
     ],
 )
-def test_what_leaves_the_work_alone_leaves_the_key_alone(make_trial: MakeTrial, inspection: Inspection, keys: dict[str, Any]) -> None:
-    assert match_key(make_trial(**keys), inspection) == match_key(make_trial(), inspection)
+def test_what_leaves_the_work_alone_leaves_the_key_alone(keys: dict[str, Any]) -> None:
+    assert match_key(make_trial(**keys), INSPECTION) == match_key(make_trial(), INSPECTION)
 
 
-def test_every_key_of_a_trial_is_accounted_for(make_trial: MakeTrial, inspection: Inspection) -> None:
+def test_every_key_of_a_trial_is_accounted_for() -> None:
     """A key that is added one day must be put on one of the two lists above."""
-    hashed = identity(make_trial(), inspection)
+    hashed = identity(make_trial(), INSPECTION)
     assert {name: set(block) for name, block in hashed.items() if isinstance(block, dict)} == {
         "model": {"name", "kind", "target", "options"},
         "task": {"name", "kind", "target", "preload", "options"},
@@ -103,13 +100,13 @@ def test_every_key_of_a_trial_is_accounted_for(make_trial: MakeTrial, inspection
 
 
 @pytest.mark.parametrize("field", ["data_digest", "model_digest"])
-def test_another_content_is_another_key(make_trial: MakeTrial, inspection: Inspection, field: str) -> None:
-    assert match_key(make_trial(), replace(inspection, **{field: "0" * 64})) != match_key(make_trial(), inspection)  # type: ignore[arg-type]
+def test_another_content_is_another_key(field: str) -> None:
+    assert match_key(make_trial(), replace(INSPECTION, **{field: "0" * 64})) != match_key(make_trial(), INSPECTION)  # type: ignore[arg-type]
 
 
-def test_a_path_counts_by_its_content_and_a_word_by_itself(make_trial: MakeTrial, inspection: Inspection) -> None:
+def test_a_path_counts_by_its_content_and_a_word_by_itself() -> None:
     def key(value: str, paths: dict[str, str]) -> str:
-        return match_key(make_trial(model__weights=value), replace(inspection, model_paths=paths))
+        return match_key(make_trial(model__weights=value), replace(INSPECTION, model_paths=paths))
 
     assert key("/a/w.pth", {"weights": "/a/w.pth"}) == key("b/w.pth", {"weights": "/x/b/w.pth"})
     assert key("V1", {}) != key("V2", {})
@@ -133,20 +130,20 @@ def test_long_names_are_cut_so_that_every_part_fits(letters: int, more: dict[str
     assert slug(null_trial(model=long, task=long, system=long, **more)) == "-".join(expected)
 
 
-def test_a_load_shows_in_the_slug_and_its_every_key_in_the_hash(make_trial: MakeTrial, inspection: Inspection) -> None:
+def test_a_load_shows_in_the_slug_and_its_every_key_in_the_hash() -> None:
     def loaded(**load: Any) -> Trial:
         return Trial.model_validate(make_trial().model_dump() | {"load": {"name": "poisson", "rate_per_s": 40} | load})
 
     assert slug(loaded(name="periodic", rate_per_s=29.97)) == f"{slug(make_trial())}-periodic29_97"
     other = {"rate_per_s": 41, "group": 2, "seed": 1, "policy": "newest", "queue_limit": 3, "stream_s": 3, "ramp_s": 2, "idle": "spin"}
-    keys = [match_key(loaded(**{key: value}), inspection) for key, value in other.items()]
-    assert len({*keys, match_key(loaded(), inspection), match_key(make_trial(), inspection)}) == len(other) + 2
+    keys = [match_key(loaded(**{key: value}), INSPECTION) for key, value in other.items()]
+    assert len({*keys, match_key(loaded(), INSPECTION), match_key(make_trial(), INSPECTION)}) == len(other) + 2
 
 
-def test_a_trace_counts_by_its_content(make_trial: MakeTrial, inspection: Inspection) -> None:
+def test_a_trace_counts_by_its_content() -> None:
     def key(file: str, digest: str) -> str:
         trial = Trial.model_validate(make_trial().model_dump() | {"load": {"name": "trace", "file": file}})
-        return match_key(trial, replace(inspection, load_digest=digest))
+        return match_key(trial, replace(INSPECTION, load_digest=digest))
 
     assert key("/a/t.csv", "1") == key("b.csv", "1") != key("/a/t.csv", "2")
 

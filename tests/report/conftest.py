@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from browsing import DESK, slide
-from null_trials import null_trial
+from null_trials import measure_by, null_document, planned
 from small_campaign import importable
-from virtual_clock import SteppingClock, at_rest
+from virtual_clock import SteppingClock
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.commands.progress import Progress
-from orchestrator.machine.host import read_machine
 from orchestrator.report.html.page import render
-from orchestrator.running.inline import InlineExecutor
-from orchestrator.running.pipeline import run_trials
-from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, LeftOut, TrialRecord
-from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import Inspector
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 READINGS_PER_TRIAL = 26 * 20 * 4
@@ -51,14 +42,13 @@ def leaping_clock() -> SteppingClock:
     return clock
 
 
-def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> Candidate:
-    parsed = null_trial(
+def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> dict[str, Any]:
+    return null_document(
         model={"runtimes": ["torch", "onnxruntime"], "wrong": [3, 7], **model},
         system={"name": system},
         runtime={"name": runtime},
         measurement={"rule": "paper", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential"},
     )
-    return Candidate(parsed, Inspector().open(parsed).inspection, read_machine())
 
 
 def run_crowd(folder: Path) -> Path:
@@ -70,25 +60,20 @@ def run_crowd(folder: Path) -> Path:
 def run_campaign(folder: Path) -> Path:
     """Measure two models on two systems with two runtimes, and one trial that fails."""
     choices = product(("small_model", "large_model"), ("small", "large"), ("torch", "onnxruntime"))
-    candidates = [trial(system, runtime, name=name) for name, system, runtime in choices]
-    return measured(folder, [*candidates, trial("large", "torch", name="broken", fails_to_load=True)])
+    documents = [trial(system, runtime, name=name) for name, system, runtime in choices]
+    return measured(folder, [*documents, trial("large", "torch", name="broken", fails_to_load=True)])
 
 
-def measured(folder: Path, candidates: list[Candidate]) -> Path:
-    planned = make_plan_of(candidates).trials
+def measured(folder: Path, documents: list[dict[str, Any]]) -> Path:
     record = CampaignRecord(
         created_at=datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
         code_version="test",
         name="a <b>small</b> campaign",
         command=("+sweep=<script>alert(1)</script>",),
-        trials=planned,
+        trials=tuple(planned(*documents)),
         left_out=(LeftOut(pair=("null", "<i>tensorflow</i>"), reason="offers </script> no such runtime"),),
     )
-    with CampaignWriter.create(folder / "results", record) as writer, tempfile.TemporaryDirectory() as scratch:
-        clock = leaping_clock()
-        executor = InlineExecutor(Path(scratch), folder / "cache", clock, clock.now)  # without a guard, which is a process of its own
-        run_trials(list(planned), executor, writer, Progress(len(planned), None), threading.Event(), now_ns=at_rest)
-    return folder / "results"
+    return measure_by(leaping_clock(), folder / "results", record)
 
 
 class HostileCampaign(Campaign):
@@ -161,40 +146,35 @@ class Visit:
     asked: list[str]
 
 
-class Visitor:
-    """Opens pages, each in a context of its own, and closes them again."""
+@contextlib.contextmanager
+def visiting(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Open pages, each in a context of its own, and close them again."""
+    with contextlib.ExitStack() as contexts:
 
-    def __init__(self, browser: Browser) -> None:
-        self._browser = browser
-        self._opened: list[BrowserContext] = []
+        def visit(path: Path, view: str = "", **options: object) -> Visit:
+            context = contexts.enter_context(contextlib.closing(browser.new_context(**options)))
+            found = Visit(context.new_page(), [], [])
+            found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
+            found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
+            found.page.on("request", lambda request: found.asked.append(request.url))
+            found.page.goto(f"{path.as_uri()}{view}")
+            found.page.locator("html[data-ready]").wait_for(state="attached")
+            return found
 
-    def __call__(self, path: Path, view: str = "", **options: object) -> Visit:
-        context = self._browser.new_context(**options)
-        self._opened.append(context)
-        found = Visit(context.new_page(), [], [])
-        found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
-        found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
-        found.page.on("request", lambda request: found.asked.append(request.url))
-        found.page.goto(f"{path.as_uri()}{view}")
-        found.page.locator("html[data-ready]").wait_for(state="attached")
-        return found
-
-    def close(self) -> None:
-        for context in self._opened:
-            context.close()
+        yield visit
 
 
 @pytest.fixture(scope="module")
-def visit(chromium: Browser) -> Iterator[Visitor]:
-    with contextlib.closing(Visitor(chromium)) as visitor:
-        yield visitor
+def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    with visiting(chromium) as open_page:
+        yield open_page
 
 
 @pytest.fixture(scope="session")
 def opened(report: Reported, chromium: Browser) -> Iterator[Visit]:
     """A page that many tests look at: drawing all of it takes seconds."""
-    with contextlib.closing(Visitor(chromium)) as visitor:
-        yield visitor(report.page, viewport=DESK)
+    with visiting(chromium) as open_page:
+        yield open_page(report.page, viewport=DESK)
 
 
 @pytest.fixture

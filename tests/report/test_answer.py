@@ -121,7 +121,6 @@ def test_what_ties_is_what_the_stored_difference_from_the_best_says(repeated: Ca
     [table] = shown(repeated, "from_the_best")
     assert [cells[-1] for cells in table.rows] == [row["verdict"] for row in rows]
     primary = group.thresholds.primary
-    assert primary is not None
     sides = [[data for data in group.trials if data.trial_id in each.trials] for each in found[:2]]
     difference = on_samples(*sides, primary)
     assert difference is not None

@@ -1,29 +1,18 @@
-import doctest
 import io
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from null_trials import named
 from rich.console import Console
 
-from orchestrator.commands import progress as progress_module
 from orchestrator.commands.progress import Pace, Progress, time_left, time_left_of
-from orchestrator.configuration.config import parse_trial
 from orchestrator.storage.records import PlannedTrial, TrialRecord
 
 
-def planned(name: str, measurement: Mapping[str, object] | None = None) -> PlannedTrial:
-    target = {"kind": "k", "target": "a:B"}
-    document = {
-        "model": {"name": name, "runtimes": ["r"], **target},
-        "task": {"name": "t", **target},
-        "system": {"name": "s"},
-        "runtime": {"name": "r"},
-        "measurement": measurement or {"min_rounds": 6, "max_rounds": 6},
-    }
-    return PlannedTrial(trial_id=f"{name}-r0", match_key=name, trial=parse_trial(document))
+def planned(name: str) -> PlannedTrial:
+    return named(f"{name}-r0", measurement={"min_rounds": 6, "max_rounds": 6})
 
 
 def shown(progress: Progress) -> str:
@@ -58,7 +47,6 @@ def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.Monke
 
 
 def test_what_is_left_follows_from_the_pace() -> None:
-    assert doctest.testmod(progress_module).failed == 0
     assert time_left([Pace(10, 10)], 5.0) is None
     done = Pace(10, 10, done=10, timed=10, round_s=0.1)
     assert time_left([Pace(10, 10, done=4, timed=2, round_s=1.0), done], 6.0) == pytest.approx((12.0, 12.0))

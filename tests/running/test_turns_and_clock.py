@@ -93,3 +93,4 @@ def test_of_a_metric_that_is_no_mean_every_inference_counts() -> None:
     samples = pa.table({"prediction": [[0], [1], [1]], "reference": [0, 1, 1]})
     judged = judge_samples(samples, ["f1_macro"], null_trial(measurement={"batch": 2}))
     assert (judged.answers, judged.ideals, judged.lates) == (2.0, {"f1_macro": 1.0}, {})
+    assert judge_samples(samples.slice(0, 1), ["f1_macro"], null_trial()).answers == 1.0

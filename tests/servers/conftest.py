@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import null_trials
 import pytest
@@ -11,8 +10,4 @@ from orchestrator.storage.reader import Campaign
 @pytest.fixture
 def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
     """Measure trials, each a document, into a new folder."""
-
-    def run(*documents: dict[str, Any]) -> Campaign:
-        return null_trials.measure(tmp_path / "results", null_trials.planned(*documents))
-
-    return run
+    return lambda *documents: null_trials.measure(tmp_path / "results", null_trials.planned(*documents))

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.peers.asked import of_file
 
 
@@ -11,31 +13,32 @@ def guidellm(start: float, due: float, end: float) -> dict[str, Any]:
     return {"info": {"timings": {"targeted_start": due, "request_start": start, "request_end": end}}}
 
 
-def test_guidellm_is_late_by_its_target(tmp_path: Path) -> None:
-    requests = {
-        "successful": [guidellm(20.5, 20.25, 21.0), guidellm(10.5, 10.0, 11.5)],
-        "errored": [guidellm(30, 30, 31)],
-        "incomplete": [],
-    }
-    (tmp_path / "g.json").write_text(json.dumps({"benchmarks": [{"requests": requests}]}))
-    found = of_file("guidellm", tmp_path / "g.json")
-    assert found.start_s.tolist() == [0, 10]
-    assert found.delay_us.tolist() == [500_000, 250_000]
-    assert found.latency_ms.tolist() == [1000, 500]
-    assert found.failed == 1
+REQUESTS = {
+    "successful": [guidellm(20.5, 20.25, 21.0), guidellm(10.5, 10.0, 11.5)],
+    "errored": [guidellm(30, 30, 31)],
+    "incomplete": [],
+}
+MOMENTS = {"credit_issued_ns": 1000, "request_start_ns": 4000, "request_end_ns": 9000}
+LINES = [
+    {"metadata": MOMENTS, "metrics": {"request_latency": {"value": 0.005, "unit": "ms"}}},
+    {"metadata": {name: at + 10**6 for name, at in MOMENTS.items()}, "error": {"code": 500}},
+]
+EVENT = {"name": "Sample", "ph": "b", "ts": 100.0, "args": {"sample_idx": 1, "issue_start_ns": 2000, "complete_ns": 5_002_000}}
 
 
-def test_aiperf_is_late_by_its_issue(tmp_path: Path) -> None:
-    moments = {"credit_issued_ns": 1000, "request_start_ns": 4000, "request_end_ns": 9000}
-    lines = [{"metadata": moments, "metrics": {"request_latency": {"value": 0.005, "unit": "ms"}}}]
-    lines.append({"metadata": {name: at + 10**6 for name, at in moments.items()}, "error": {"code": 500}})
-    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
-    found = of_file("aiperf", tmp_path / "a.jsonl")
-    assert (found.delay_us.tolist(), found.latency_ms.tolist(), found.failed) == ([3], [0.005], 1)
-
-
-def test_loadgen_is_late_by_its_schedule(tmp_path: Path) -> None:
-    event = {"name": "Sample", "ph": "b", "ts": 100.0, "args": {"sample_idx": 1, "issue_start_ns": 2000, "complete_ns": 5_002_000}}
-    (tmp_path / "mlperf_log_trace.json").write_text('{"traceEvents":[\n' + json.dumps(event) + ',\n{"name":"LastTrace"}\n]}')
-    found = of_file("loadgen", tmp_path)
-    assert (found.delay_us.tolist(), found.latency_ms.tolist()) == ([2], [5])
+# GuideLLM is late by its target, AIPerf by its issue, and LoadGen by its schedule.
+@pytest.mark.parametrize(
+    ("form", "name", "text", "delay_us", "latency_ms", "failed"),
+    [
+        ("guidellm", "g.json", json.dumps({"benchmarks": [{"requests": REQUESTS}]}), [500_000, 250_000], [1000, 500], 1),
+        ("aiperf", "a.jsonl", "\n".join(map(json.dumps, LINES)) + "\n", [3], [0.005], 1),
+        ("loadgen", "mlperf_log_trace.json", f'{{"traceEvents":[\n{json.dumps(EVENT)},\n{{"name":"LastTrace"}}\n]}}', [2], [5], 0),
+    ],
+)
+def test_what_a_client_was_late_by(
+    form: str, name: str, text: str, delay_us: list[int], latency_ms: list[float], failed: int, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    found = of_file(form, tmp_path if form == "loadgen" else tmp_path / name)
+    assert (found.delay_us.tolist(), found.latency_ms.tolist(), found.failed) == (delay_us, latency_ms, failed)
+    assert found.start_s.tolist() == [10.0 * place for place in range(len(delay_us))]

@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from processes import ENDLESS_S, gone
+from processes import gone, wait_until
 from program import Done, orchestrator
 
 from orchestrator.machine.cores import allowed_cores
@@ -124,9 +123,7 @@ def test_a_killed_driver_leaves_no_server_and_resume_goes_on(tmp_path: Path) -> 
     ]
     program = [sys.executable, "-m", "orchestrator", *given, "measurement.min_rounds=80", "measurement.max_rounds=80"]
     with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
-        until = time.monotonic() + ENDLESS_S
-        while not list((tmp_path / "r").glob("trials/*/timings/part-*")) and time.monotonic() < until and driver.poll() is None:
-            time.sleep(0.05)
+        wait_until(lambda: list((tmp_path / "r").glob("trials/*/timings/part-*")) or driver.poll() is not None)
         (record,) = records(tmp_path)
         pid = record["facts"]["server_started"]["pid"]
         family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]

@@ -77,7 +77,6 @@ def test_a_pilot_ends_around_a_crossing_wherever_that_lies(share: float, through
         pilot += losing({rate: 1 / (1 + math.exp(-30 * (rate / truth - 1.1))) for rate in rates})
         found = estimated(pilot, 0.95, 1e5)
         assert len(pilot) <= PILOT_MOST
-    assert found is not None
     assert found.rate_per_s == pytest.approx(truth, rel=0.05)
     assert sum(0.75 < one.rate_per_s / truth < 1.35 for one in pilot) >= 4
 

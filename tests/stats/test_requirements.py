@@ -53,7 +53,7 @@ def test_rounds_of_few_visits_or_one_stretch_show_nothing() -> None:
 def test_missing_rounds_allow_no_met() -> None:
     values = np.full(100, 1.0)
     found = rounds_keep(values, 2.0, VISITS[:100], 120, late_share=0.1, error=0.05)
-    assert (found.verdict, found.more, found.reason) == ("not shown", 20, "20 rounds are missing of the 120 fixed beforehand")
+    assert (found.verdict, found.more) == ("not shown", 20)
     assert rounds_keep(values, 0.5, VISITS[:100], 120, late_share=0.1, error=0.05).verdict == "not met"
     later = np.append(np.full(120, 1.0), np.full(40, 9.0))
     assert rounds_keep(later, 2.0, np.arange(160) // 2, 120, late_share=0.1, error=0.05).verdict == "met"
@@ -67,7 +67,6 @@ def test_so_many_more_rounds_like_these_show_a_share(broken: int) -> None:
     late = float((values > 2).mean())
     found = rounds_keep(values, 2.0, np.arange(60) // 2, 60, late_share=max(2 * late, 0.05), error=0.05)
     assert found.verdict == "not shown"
-    assert found.more is not None
     times = math.ceil((60 + found.more) / 60)
     enough = np.tile(values, times)
     assert rounds_keep(enough, 2.0, np.arange(enough.size) // 2, enough.size, late_share=max(2 * late, 0.05), error=0.05).verdict == "met"
@@ -89,14 +88,13 @@ def test_a_mean_is_met_by_its_interval_and_the_guard() -> None:
 def test_a_mean_that_visits_not_seen_may_lower_takes_more_of_them() -> None:
     """0.95^58 > 0.05 > 0.95^59."""
     found = mean_reaches(np.ones(100), 0.95, 1.0, 10**4, np.arange(100) // 2, error=0.05)
-    assert (found.verdict, found.more, found.reason) == ("not shown", 18, "visits that were not seen may be bad")
+    assert (found.verdict, found.more) == ("not shown", 18)
     assert mean_reaches(np.ones(118), 0.95, 1.0, 10**4, np.arange(118) // 2, error=0.05).verdict == "met"
 
 
 def test_a_mean_whose_interval_is_wide_takes_as_many_more_as_narrow_it() -> None:
     gained = np.random.default_rng(3).binomial(10, 0.9, 120) / 10
     found = mean_reaches(gained, 0.88, 1.0, 10, VISITS, error=0.05)
-    assert found.reason == "the interval reaches below what is asked"
     narrow = 120 * ((found.figure - found.low) / (found.figure - 0.88)) ** 2
     unseen = units_to_show(gained.reshape(60, 2).mean(axis=1), 0.88, 0.05)
     assert found.more == math.ceil(max(narrow, 2 * (unseen or 0))) - 120
@@ -121,7 +119,6 @@ def test_starts_by_exact_tails(late_share: float, size: int) -> None:
 def test_planned_starts_have_their_power_by_exact_tails() -> None:
     for allowed in (0.5, 0.1, 0.01):
         found = planned_units("starts", allowed, 0.05)
-        assert found is not None
         counts = np.arange(found + 1)
         shown = stats.binom.cdf(counts, found, allowed) <= 0.05
         assert stats.binom.pmf(counts, found, allowed / 4)[shown].sum() >= 0.9

@@ -54,7 +54,6 @@ def test_one_test_is_that_of_scipy_over_all_shifts() -> None:
 def test_visits_of_one_length_are_exchanged_and_others_stay() -> None:
     visits = np.repeat([3, 1, 7, 4, 6, 9, 8], [2, 2, 2, 3, 2, 2, 2])
     starts = _starts_of_visits(visits)
-    assert starts is not None
     orders = np.array(list(_orders(starts)))
     assert (np.sort(orders, axis=1) == np.arange(15)).all()
     assert (orders[0] == np.arange(15)).all()
@@ -152,7 +151,6 @@ def test_lateness_is_divided_as_analysis_of_variance_does() -> None:
     parts = np.array([(of_sample - rest) / 9, (of_round - rest) / 7, rest])
     assert (parts > 0).all()
     found = divide_lateness(late)
-    assert found is not None
     assert [*found.values()] == pytest.approx(parts / parts.sum())
 
 

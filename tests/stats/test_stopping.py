@@ -292,7 +292,6 @@ def test_a_rule_has_options_and_numbers_of_its_own(monkeypatch: pytest.MonkeyPat
     ):
         with refused(code, f"measurement.rule_options.{option}", value):
             make_rule(name, min_rounds=1, max_rounds=9, options={option: value})
-    with pytest.raises(TypeError, match="left='none': a number of a rule's own must be a finite int or float"):
-        check_row({"left": "none"})
-    with pytest.raises(TypeError, match=r"window=3: .* not be called window or confidence"):
-        check_row({"window": 3})
+    for wrong in ({"left": "none"}, {"window": 3}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
+            check_row(wrong)

@@ -6,31 +6,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from null_trials import named
 from virtual_clock import VirtualClock
 
-from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.storage import schema
-from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 
 Round = tuple[pa.RecordBatch, pa.RecordBatch]
 TRIAL_ID = "net-digits-cpu_1core-torch-0a1b2c3d-r0"
-
-
-def make_trial(repeat: int = 0) -> Trial:
-    document = {
-        "model": {"name": "net", "kind": "image", "target": "tasks.models.net:Net", "runtimes": ["torch"], "width": 3},
-        "task": {"name": "digits", "kind": "image", "target": "tasks.digits:Digits", "root": "data"},
-        "system": {"name": "cpu_1core", "cores": 1},
-        "runtime": {"name": "torch"},
-        "measurement": {"batch": 2, "repeat": 3},
-    }
-    return parse_trial(document).model_copy(update={"repeat": repeat})
+BLOCKS: dict[str, dict[str, Any]] = {
+    "model": {"name": "net", "kind": "image", "target": "tasks.models.net:Net", "width": 3},
+    "task": {"name": "digits", "kind": "image", "root": "data"},
+    "system": {"name": "cpu_1core", "cores": 1},
+    "measurement": {"batch": 2, "repeat": 3},
+}
 
 
 def make_record(trials: int = 1) -> CampaignRecord:
     key = TRIAL_ID.removesuffix("-r0")
-    planned = tuple(PlannedTrial(trial_id=f"{key}-r{repeat}", match_key=key, trial=make_trial(repeat)) for repeat in range(trials))
+    planned = tuple(named(f"{key}-r{repeat}", **BLOCKS) for repeat in range(trials))
     return CampaignRecord(code_version="1.2.3", name="vision", command=("+sweep=vision",), trials=planned)
 
 

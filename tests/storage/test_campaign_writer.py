@@ -7,6 +7,7 @@ import pytest
 import yaml
 from refusals import refused
 
+from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
@@ -77,6 +78,8 @@ def test_the_trials_own_state_counts_where_a_driver_was_killed(campaign: Campaig
         assert [planned.state for planned in later.record.trials] == ["done", "planned"]
     assert states_in_the_file(left) == ["done", "planned"]
     assert not open_campaign(left).record.under_way
+    write_json(left / "trials" / trial_id / "trial.json", TrialRecord.from_plan(campaign.record.planned(trial_id)).model_dump(mode="json"))
+    assert [record.state for record in open_campaign(left).trials()] == ["done", "planned"]
 
 
 def test_a_directory_that_was_exchanged_is_no_place_to_go_on(

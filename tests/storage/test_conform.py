@@ -1,8 +1,10 @@
+import math
+
 import pyarrow as pa
 import pytest
 from sample_tables import samples_of
 
-from orchestrator.storage import schema
+from orchestrator.storage import schema, stored_form
 from orchestrator.storage.stored_form import conform, conform_samples
 
 
@@ -22,6 +24,10 @@ def timings(**columns: object) -> pa.Table:
         **{name: [None, None] for name in schema.ANSWER},
     }
     return pa.table({name: value for name, value in {**plain, **columns}.items() if value is not None})
+
+
+def test_only_a_finite_number_is_stored() -> None:
+    assert [stored_form.finite(value) for value in (1.5, None, math.inf, math.nan)] == [1.5, None, None, None]
 
 
 def test_types_and_order_are_those_of_the_schema() -> None:

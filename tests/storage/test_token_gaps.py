@@ -33,6 +33,7 @@ def timings(*gaps: list[int | None] | None, **columns: list[Any]) -> pa.Table:
     ("gaps", "figures"),
     [
         ([[5, 1, 3], None, [], [2, 8]], TokenGaps(3, 5, (3, 8, 8, 8), (5, 8))),
+        ([[gap] for gap in range(1, 101)], TokenGaps(100, 100, (50, 95, 99, 100), (50, 99))),
         ([[], []], TokenGaps(2, 0, (), ())),
         ([None], None),
     ],

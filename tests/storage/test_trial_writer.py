@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sample_tables import samples_of
 
 from orchestrator.storage import schema
 from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.trial_writer import TrialWriter, check_rounds
 from orchestrator.storage.writer import CampaignWriter
 
@@ -30,6 +32,8 @@ def test_the_first_part_is_written_soon_and_others_far_apart(
     assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(2)]
     assert parts(campaign.directory, trial_id, "rounds") == parts(campaign.directory, trial_id, "timings")
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(64))
+    writer.write_record(TrialRecord.from_plan(campaign.record.planned(trial_id)))
+    assert open_campaign(campaign.directory).trial(trial_id).rounds == 64
     writer.flush()
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(70))
 
@@ -118,6 +122,15 @@ def test_warmups_of_a_later_process_follow(campaign: CampaignWriter, trial_id: s
     assert warmup.schema.equals(schema.TIMINGS)
     assert warmup.column("round").to_pylist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert warmup.column("inference_ns").to_pylist()[:4] == warmup.column("inference_ns").to_pylist()[4:]
+
+
+def test_ramps_of_later_streams_follow_and_one_left_by_a_kill_is_replaced(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound
+) -> None:
+    for stream, samples in ((0, 3), (1, 2), (1, 3)):
+        timings = new_round(0, samples=samples)[0]
+        campaign.trial(trial_id).write_ramp(timings.append_column("stream", pa.array([stream] * samples, pa.int32())))
+    assert pq.read_table(campaign.directory / "trials" / trial_id / "ramp.parquet").column("stream").to_pylist() == [0] * 3 + [1] * 3
 
 
 def test_samples_and_answers(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:

@@ -1,4 +1,3 @@
-import doctest
 import math
 from collections import Counter
 from fractions import Fraction
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from null_trials import null_trial
 from refusals import refused
 
-from orchestrator import contracts
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import Sample, doubling_range
 from orchestrator.measurement.failures import Stamps
@@ -20,7 +18,6 @@ from orchestrator.running.attempt import MOST_AT_ONCE
 from orchestrator.running.trial_judge import clocks
 from orchestrator.stats.times import Clock
 from orchestrator.storage.handover import Rounds
-from orchestrator.subject import samples
 from orchestrator.subject.samples import (
     batch_numbers,
     batches_of_round,
@@ -120,11 +117,6 @@ def test_every_sample_is_as_likely_as_the_others() -> None:
     counts = Counter(sample.name for seed in range(2000) for sample in draw_subset(samples, 5, seed))
     expected, sd = 500, math.sqrt(2000 * 0.25 * 0.75)
     assert all(abs(counts[sample.name] - expected) < 5 * sd for sample in samples)
-
-
-@pytest.mark.parametrize("module", [contracts, samples])
-def test_examples_run(module: object) -> None:
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
 
 @given(st.floats(0, 1e12))

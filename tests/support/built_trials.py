@@ -39,6 +39,7 @@ def build_trial(
     task: Mapping[str, Any] | None = None,
     stopped: str = "settled",
     visits: NDArray[np.int32] | None = None,
+    blocks: Mapping[str, Mapping[str, Any]] | None = None,
     **record: Any,
 ) -> TrialData:
     rounds, samples = total_ms.shape
@@ -49,7 +50,8 @@ def build_trial(
         "runtime": {"name": "torch"},
         "measurement": {"min_rounds": min(rounds, 30), **(measurement or {})},
     }
-    trial = parse_trial(document).model_copy(update={"repeat": repeat})
+    changed = {name: document.get(name, {}) | given for name, given in (blocks or {}).items()}
+    trial = parse_trial(document | changed).model_copy(update={"repeat": repeat})
     key = f"{model}-{system}"
     planned = PlannedTrial(trial_id=f"{key}-r{repeat}", match_key=key, trial=trial, state="done")
     rule = trial.measurement.rule

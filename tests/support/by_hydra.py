@@ -18,5 +18,4 @@ def by_hydra(settings: Sequence[str], folders: Sequence[Path] = ()) -> dict[str,
     known = {*PLAIN_KEYS, *(f"{block}.{name}" for block in BLOCKS for name in schema_keys(block))}
     overrides = [f"{'++' if key in known or key.startswith(OPEN_KEYS) else ''}{key}={value}" for key, value in last.items()]
     with initialize_config_dir(str(shipped_folder()), version_base="1.3"):
-        plain: dict[str, Any] = OmegaConf.to_container(compose("config", [*search, *overrides]), resolve=True)  # type: ignore[assignment]
-    return plain
+        return OmegaConf.to_container(compose("config", [*search, *overrides]), resolve=True)  # type: ignore[assignment]

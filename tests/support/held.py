@@ -1,9 +1,11 @@
 """Built trials held against one requirement."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from built_trials import build_trial
 from numpy.typing import NDArray
 
@@ -15,6 +17,31 @@ from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.subjects import Session
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.records import CampaignRecord, TrialRecord
+
+QUICK = 10 * np.random.default_rng(7).lognormal(0, 0.1, (60, 20))
+"""Total times in ms of 60 rounds of 20 samples, around 10 ms."""
+
+
+class Case(NamedTuple):
+    """Trials, what is asked of them, the verdict, and figures of the finding on the one system there is."""
+
+    trials: Sequence[TrialData]
+    asked: Mapping[str, Any]
+    verdict: str
+    figures: Mapping[str, Any] = MappingProxyType({})
+
+
+def by_law(laws: Mapping[str, Sequence[Case]]) -> Any:
+    """Return the mark of a test that is given each case, under the name of its law."""
+    return pytest.mark.parametrize("case", [pytest.param(case, id=law) for law, cases in laws.items() for case in cases])
+
+
+def check(case: Case) -> None:
+    """Fail where a case has another verdict or other figures."""
+    found = hold(case.trials, **case.asked)
+    assert found.verdict == case.verdict
+    for name, value in case.figures.items():
+        assert getattr(only(found), name) == value
 
 
 def measured(times: NDArray[np.float64], system: str = "one", **how: Any) -> TrialData:

@@ -18,8 +18,7 @@ needs_paper_sets = pytest.mark.skipif(
 
 def expected(name: str) -> dict[str, Any]:
     """Return a file of recorded outputs, such as ``a_x10``."""
-    found: dict[str, Any] = json.loads((PAPER_SETS / f"expected_{name}.json").read_text())
-    return found
+    return json.loads((PAPER_SETS / f"expected_{name}.json").read_text())
 
 
 def columns(file: str) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Processes that tests start, and wait for."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -17,3 +17,11 @@ def gone(pids: Sequence[int]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Wait until something holds; fail where it does not within some minutes."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < ENDLESS_S
+        time.sleep(0.02)

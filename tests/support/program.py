@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ SUPPORT = Path(__file__).parent
 NULL = ("--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers")
 """Words that choose the task of twenty numbers, and make the null models known."""
 
+ECHO = (*NULL, "model=echo")
+
 
 class Done(NamedTuple):
     """What is left of a program that has ended, under the names that ``subprocess`` gives it."""
@@ -19,6 +22,15 @@ class Done(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
+
+    @property
+    def refusal(self) -> str:
+        """The code of a refusal, which is one line."""
+        (line,) = self.stderr.splitlines()
+        return line.rpartition("[")[2].removesuffix("]")
+
+
+Call = Callable[..., Done]
 
 
 def orchestrator(*words: str | Path, cwd: Path) -> Done:

@@ -3,30 +3,20 @@
 import hashlib
 import json
 import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from null_trials import null_trial
-from virtual_clock import NoisyClock, at_rest
+from null_trials import measure_by, null_document, planned
+from virtual_clock import NoisyClock
 
-from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import CampaignConfig
-from orchestrator.machine.host import read_machine
-from orchestrator.running.inline import InlineExecutor
-from orchestrator.running.pipeline import run_trials
-from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.files import sealed_json, write_parquet
 from orchestrator.storage.records import CampaignRecord, LeftOut
-from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import Inspector
 
 CODE = Path(__file__).parent / "code"
 
@@ -41,38 +31,32 @@ def importable() -> Iterator[None]:
         sys.modules.pop("null_targets", None)
 
 
-def candidate(wrong: list[int], system: str, repeat: int, rounds: int, samples: int, raises_on: list[int]) -> Candidate:
-    trial = null_trial(
+def document(wrong: list[int], system: str, repeat: int, rounds: int, samples: int, raises_on: list[int]) -> dict[str, Any]:
+    return null_document(
         model={"wrong": wrong, "raises_on": raises_on},
         task={"count": samples},
         system={"name": system},
         runtime={"packages": ["json"]},
         measurement={"min_rounds": rounds, "max_rounds": rounds, "max_errors": 0 if len(raises_on) > 1 else 9, "repeat": repeat},
     )
-    return Candidate(trial, Inspector().open(trial).inspection, read_machine())
 
 
 def measure_small(
     directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1, seed: int = 0, primary: str | None = None
 ) -> Path:
     """Measure the campaign into a new directory, in this process and on a clock of its own."""
-    with importable(), tempfile.TemporaryDirectory() as scratch:
-        candidates = [
-            candidate([1], "cpu_all", repeat, rounds, samples, []),
-            candidate([1, 2], "cpu_1", repeat, rounds, samples, [3]),
-            candidate([2], "cpu_all", 1, rounds, samples, [0, 1, 2, 3]),
-        ]
-        plan = make_plan_of(candidates)
+    with importable():
+        trials = planned(
+            document([1], "cpu_all", repeat, rounds, samples, []),
+            document([1, 2], "cpu_1", repeat, rounds, samples, [3]),
+            document([2], "cpu_all", 1, rounds, samples, [0, 1, 2, 3]),
+        )
         record = CampaignRecord(
-            code_version="1.0", code_digest="ab", name="small", command=("+sweep=small", "model=null"), trials=plan.trials,
+            code_version="1.0", code_digest="ab", name="small", command=("+sweep=small", "model=null"), trials=tuple(trials),
             sweep={"axes": {"model": "null,other"}, "set": ["task=numbers"]}, left_out=(LeftOut(pair=("null", "coco"), reason="other kind"),),
             created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,), primary=primary)),
         )  # fmt: skip
-        with CampaignWriter.create(directory, record) as writer:
-            clock = NoisyClock(seed)
-            executor = InlineExecutor(Path(scratch), Path(scratch, "cache"), clock, clock.now)  # without a guard, a process of its own
-            run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event(), now_ns=at_rest)
-    return directory
+        return measure_by(NoisyClock(seed), directory, record)
 
 
 def reseal_json(path: Path, document: Any) -> None:
@@ -102,6 +86,3 @@ def contents(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*")) if path.is_file()
     }
-
-
-__all__ = ["Callable", "contents", "measure_small", "pq", "read_document", "reseal_json", "reseal_table", "write_sealed"]

@@ -314,8 +314,7 @@ READERS = {
 def read_expected(case: str) -> Tables:
     """Return the stored tables of a case; none where it is new."""
     path = EXPECTED / f"{case}.json.xz"
-    found: Tables = json.loads(lzma.decompress(path.read_bytes())) if path.exists() else {}
-    return found
+    return json.loads(lzma.decompress(path.read_bytes())) if path.exists() else {}
 
 
 def write_expected(case: str, tables: Tables) -> None:

@@ -28,18 +28,6 @@ def context_with(cache: Path, runtime: str = "torch", **changes: Any) -> LoadCon
     return LoadContext(runtime=runtime, **(settings | changes))
 
 
-@pytest.fixture
-def save_picture() -> Callable[..., Path]:
-    """Return a function that writes a small picture and returns its path."""
-
-    def save(path: Path, size: tuple[int, int] = (24, 16), mode: str = "RGB") -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.linear_gradient("L").resize(size).convert(mode).save(path)
-        return path
-
-    return save
-
-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a function that writes the weights of a network of PyTorch to a file of a name, and returns its path."""

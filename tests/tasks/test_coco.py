@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pictures import save_picture
 from refusals import refused
 
 from tasks.coco import Coco
 
-Save = Callable[..., Path]
 DOCUMENT: dict[str, Any] = {
     "images": [
         {"id": 5, "file_name": "b.png", "width": 24, "height": 16},
@@ -26,7 +26,7 @@ DOCUMENT: dict[str, Any] = {
 
 
 @pytest.fixture
-def write(tmp_path: Path, save_picture: Save) -> Callable[..., Path]:
+def write(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes three pictures and a JSON, and returns the folder."""
 
     def build(document: Any = DOCUMENT, pictures: str = ".", table: str = "instances.json") -> Path:

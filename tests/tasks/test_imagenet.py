@@ -1,25 +1,22 @@
 import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pictures import save_picture
 from PIL import Image
 from refusals import refused
 
 from tasks.imagenet import ImageNet
 from tasks.pictures import check_picture, decode
 
-Save = Callable[..., Path]
-
-
 GOOD = "file,class_index,class_name\na.jpg,0,tench\nsub/b.png,2,crane\n"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, save_picture: Save) -> Path:
+def folder(tmp_path: Path) -> Path:
     save_picture(tmp_path / "a.jpg")
     save_picture(tmp_path / "sub" / "b.png")
     return tmp_path
@@ -101,7 +98,7 @@ def test_a_table_that_cannot_be_read_is_refused(folder: Path, table: bytes, code
 
 
 @pytest.mark.slow
-def test_class_folders_are_read_as_torchvision_reads_them(tmp_path: Path, save_picture: Save) -> None:
+def test_class_folders_are_read_as_torchvision_reads_them(tmp_path: Path) -> None:
     for name in ("b/2.png", "b/1.jpg", "a/deep/9.JPEG", "a/10.png", "c/x.bmp", "c/deeper/still/y.webp"):
         save_picture(tmp_path / name)
     (tmp_path / "a" / "notes.txt").write_text("no picture")
@@ -136,7 +133,7 @@ def test_a_root_of_another_form_is_refused(
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "webp", "tiff", "ppm"])
-def test_a_picture_cut_short_is_refused(tmp_path: Path, save_picture: Save, suffix: str) -> None:
+def test_a_picture_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
     path = save_picture(tmp_path / f"picture.{suffix}", size=(160, 120))
     check_picture(path)
     whole = path.read_bytes()
@@ -146,7 +143,7 @@ def test_a_picture_cut_short_is_refused(tmp_path: Path, save_picture: Save, suff
             check_picture(path)
 
 
-def test_a_thumbnail_s_end_marker_does_not_pass_for_the_picture_s(tmp_path: Path, save_picture: Save) -> None:
+def test_a_thumbnail_s_end_marker_does_not_pass_for_the_picture_s(tmp_path: Path) -> None:
     thumbnail = save_picture(tmp_path / "thumbnail.jpg").read_bytes()
     path = tmp_path / "a" / "picture.jpg"
     path.parent.mkdir()

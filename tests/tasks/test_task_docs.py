@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from lazily import Lazily
 from omegaconf import OmegaConf
+from pictures import save_picture
 
 from orchestrator.configuration.config import ModelConfig, TaskConfig
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Task
@@ -39,7 +40,7 @@ def unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], d
     return write
 
 
-def test_the_example_of_a_task_works(unpack: Callable[[str], dict[str, Any]], save_picture: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_example_of_a_task_works(unpack: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
     config = TaskConfig.model_validate(unpack("tasks.md"))
     save_picture(tmp_path / "digits" / "7_first.png")
     save_picture(tmp_path / "digits" / "0_second.png")

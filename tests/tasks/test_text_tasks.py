@@ -86,10 +86,19 @@ def test_missing_examples_are_refused(published: Path) -> None:
             Mmlu(str(published), shots).check()
 
 
-@pytest.mark.parametrize(("root", "code"), [(None, "missing"), ("nowhere", "not_found"), (".", "not_found")])
-def test_a_missing_folder_is_refused(tmp_path: Path, root: str | None, code: Any) -> None:
-    with refused(code, "task.root"):
-        Mmlu(None if root is None else str(tmp_path / root)).check()
+@pytest.mark.parametrize(
+    ("task", "code", "key"),
+    [
+        (Mmlu(None), "missing", "task.root"),
+        (Mmlu("nowhere"), "not_found", "task.root"),
+        (Mmlu(str(Path(__file__).parent)), "not_found", "task.root"),
+        (Prompts(None), "missing", "task.path"),
+        (Prompts("/nowhere/mine.jsonl"), "unreadable", "task.path"),
+    ],
+)
+def test_a_folder_or_file_that_is_missing_or_not_named_is_refused(task: Any, code: Any, key: str) -> None:
+    with refused(code, key):
+        task.check()
 
 
 def letters(text: str) -> Counter[str]:
@@ -175,10 +184,3 @@ def test_a_bad_line_is_refused(tmp_path: Path, line: str) -> None:
     with refused("damaged" if line == "{" else "invalid") as caught:
         Prompts(str(file)).check()
     assert "mine.jsonl, line 2: " in str(caught.value)
-
-
-def test_a_file_that_is_missing_or_not_named() -> None:
-    with refused("missing", "task.path"):
-        Prompts(None).check()
-    with refused("unreadable", "task.path"):
-        Prompts("/nowhere/mine.jsonl").check()

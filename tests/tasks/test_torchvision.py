@@ -91,22 +91,6 @@ def test_weights_that_cannot_be_fetched_are_refused(make_context: Any, tmp_path:
         model.load(make_context())
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "key"),
-    [
-        ({"architecture": "resnet18"}, "conflict", ""),
-        ({"architecture": "resnet81"}, "unknown", "model.architecture"),
-        ({"architecture": "fcn_resnet50"}, "unknown", "model.architecture"),
-        ({"weights": "IMAGENET1K_V9"}, "unknown", "model.weights"),
-        ({"weights": "IMAGENET1K_V1", "class_count": 10}, "conflict", "model.classes"),
-    ],
-)
-def test_what_does_not_fit_is_refused(options: dict[str, Any], code: Any, key: str, checkpoint: Path, make_context: Any) -> None:
-    settings = {"architecture": SMALL, "class_count": 1000, "path": str(checkpoint)} | options
-    with refused(code, key):
-        TorchvisionClassifier(**settings).load(make_context())
-
-
 def test_files_that_hold_no_weights_are_refused_and_their_code_is_not_run(
     network: torch.nn.Module, tmp_path: Path, make_context: Any
 ) -> None:
@@ -196,24 +180,28 @@ def test_pixels_lie_between_0_and_1() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "key"),
+    ("target", "options", "dtype", "code", "key"),
     [
-        ({"architecture": "fasterrcnn_mobilenet_v3_large_320_fpn"}, "conflict", ""),
-        ({"class_count": 91}, "conflict", ""),
-        ({"architecture": "fasterrcnn_resnet50"}, "unknown", "model.architecture"),
-        ({"architecture": "resnet18"}, "unknown", "model.architecture"),
-        ({"weights": "COCO_V9"}, "unknown", "model.weights"),
-        ({"weights": "COCO_V1"}, "conflict", "model.classes"),
+        (TorchvisionClassifier, {"architecture": "resnet18"}, "fp32", "conflict", ""),
+        (TorchvisionClassifier, {"architecture": "resnet81"}, "fp32", "unknown", "model.architecture"),
+        (TorchvisionClassifier, {"architecture": "fcn_resnet50"}, "fp32", "unknown", "model.architecture"),
+        (TorchvisionClassifier, {"weights": "IMAGENET1K_V9"}, "fp32", "unknown", "model.weights"),
+        (TorchvisionClassifier, {"weights": "IMAGENET1K_V1", "class_count": 10}, "fp32", "conflict", "model.classes"),
+        (TorchvisionDetector, {"architecture": "fasterrcnn_mobilenet_v3_large_320_fpn"}, "fp32", "conflict", ""),
+        (TorchvisionDetector, {"class_count": 91}, "fp32", "conflict", ""),
+        (TorchvisionDetector, {"architecture": "fasterrcnn_resnet50"}, "fp32", "unknown", "model.architecture"),
+        (TorchvisionDetector, {"architecture": "resnet18"}, "fp32", "unknown", "model.architecture"),
+        (TorchvisionDetector, {"weights": "COCO_V9"}, "fp32", "unknown", "model.weights"),
+        (TorchvisionDetector, {"weights": "COCO_V1"}, "fp32", "conflict", "model.classes"),
+        (TorchvisionDetector, {}, "bf16", "unsupported", "runtime.dtype"),
     ],
 )
-def test_what_does_not_fit_a_detector_is_refused(
-    options: dict[str, Any], code: Any, key: str, detector_file: Path, make_context: Any
+def test_what_does_not_fit_is_refused(
+    target: Any, options: dict[str, Any], dtype: str, code: Any, key: str, checkpoint: Path, detector_file: Path, make_context: Any
 ) -> None:
-    settings = {"architecture": SMALL_DETECTOR, "class_count": CLASSES, "path": str(detector_file)} | options
+    fitting = {
+        TorchvisionClassifier: {"architecture": SMALL, "class_count": 1000, "path": str(checkpoint)},
+        TorchvisionDetector: {"architecture": SMALL_DETECTOR, "class_count": CLASSES, "path": str(detector_file)},
+    }
     with refused(code, key):
-        TorchvisionDetector(**settings).load(make_context())
-
-
-def test_other_number_formats_are_refused(detector_file: Path, make_context: Any) -> None:
-    with refused("unsupported", "runtime.dtype", "bf16"):
-        TorchvisionDetector(SMALL_DETECTOR, CLASSES, path=str(detector_file)).load(make_context(dtype="bf16"))
+        target(**fitting[target] | options).load(make_context(dtype=dtype))

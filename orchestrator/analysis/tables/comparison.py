@@ -170,8 +170,9 @@ Contest: TypeAlias = dict[str, list[Side]]
             "from_the_best",
             "Differences from the best in {task} ({metric}, {clock} time) within {bound}",
             "Each system minus the best of its model, and the best of each model minus the best of "
-            "all. The limits hold for all pairs together, as the best is found from the same "
-            "rounds. The verdict on repeats is that of a t test with Holm's method.",
+            "all. The limits hold for all pairs of one model together, and likewise for pairs of "
+            "models: the best is found from the same rounds. The verdict on repeats is that of a t "
+            "test with Holm's method.",
             SECTION,
             where={"threshold": "@primary", "scope": FROM_BEST},
             labels={"baseline": "minus", "difference": "difference", "verdict": "verdict"},

@@ -200,7 +200,10 @@ say = partial(said, "orchestrator.assessment")
 
 
 def error_of(data: TrialData, error: float, least: int = 0, most: int = MOST_ROUNDS) -> float:
-    """Return the error that a verdict may risk: half for each look at so many rounds before the trial was extended."""
+    """Return the error that a verdict may risk, halved by each look at so many rounds before the trial was extended.
+
+    A single look has the whole error. All looks of an extended trial together have less than twice as much: 1 + 1/2 + 1/4 and so on.
+    """
     return error * 0.5 ** sum(least <= look <= most for look in data.record.looks)
 
 

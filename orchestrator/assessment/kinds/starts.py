@@ -38,7 +38,7 @@ class FirstInference(Kind):
         if self.state == "cold":
             colds = [start.get("first_inference_ns") for data in system.trials for start in cold_starts(data.record.cold_start)]
             values = _all_known(system, colds, "the first inference of a process")
-            return _of_starts("first inference of a process", values, self.within, self.share_of_starts, error, milliseconds)
+            return _of_starts(system, "first inference of a process", values, self.within, self.share_of_starts, error, milliseconds)
         found = []
         for data in system.trials:
             firsts = list(paused_firsts(data))
@@ -74,7 +74,9 @@ class ColdStart(Kind):
             load, first = start.get("load_ns"), start.get("first_total_ns", start.get("first_inference_ns"))
             took.append(None if load is None or first is None else float(load) + float(first))
         values = _all_known(system, took, "how long a process took to load and to answer first")
-        return _of_starts("load and first inference", values, self.within, self.share_of_starts, error, lambda ns: seconds(ns / 1e9))
+        return _of_starts(
+            system, "load and first inference", values, self.within, self.share_of_starts, error, lambda ns: seconds(ns / 1e9)
+        )
 
     def need(self, plan: Prospect) -> Need:
         return plan.share_of_starts(self.share_of_starts)
@@ -93,7 +95,7 @@ class Memory(Kind):
         peaks = [value for data in system.trials for value in _peaks(data, self.of)]
         values = _all_known(system, peaks, f"the peak of {self.of} memory of a process")
         name = f"peak {self.of} memory"
-        return _of_starts(name, values, self.at_most, self.share_of_starts, error, lambda held: f"{held / MIB:,.0f} MiB", "bytes")
+        return _of_starts(system, name, values, self.at_most, self.share_of_starts, error, lambda held: f"{held / MIB:,.0f} MiB", "bytes")
 
     def need(self, plan: Prospect) -> Need:
         self._check_device(plan.trial.system)
@@ -125,9 +127,16 @@ def _all_known(system: Subject, values: Sequence[float | None], what: str) -> li
 
 
 def _of_starts(
-    name: str, values: Sequence[float], bound: float, share: float, error: float, words: Callable[[float], str], unit: str = "ns"
+    system: Subject,
+    name: str,
+    values: Sequence[float],
+    bound: float,
+    share: float,
+    error: float,
+    words: Callable[[float], str],
+    unit: str = "ns",
 ) -> Outcome:
-    kept = starts_keep(values, float(bound), late_share=round(1 - share, 12), error=error)
+    kept = starts_keep(values, float(bound), late_share=round(1 - share, 12), error=min(error_of(data, error) for data in system.trials))
     return _finding(name, kept, values, bound, share, words, "process", unit)
 
 

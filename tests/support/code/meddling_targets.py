@@ -46,7 +46,7 @@ class MeddlingModel(NullModel):
     """Does its deed on the first sample of a round."""
 
     def __init__(self, deed: str, results: str, at_round: int) -> None:
-        super().__init__(0, [], [], False, False)
+        super().__init__()
         self._meddling = (deed, Path(results), at_round)
 
     def load(self, context: LoadContext) -> Meddling:
@@ -57,7 +57,7 @@ class SecretModel(NullModel):
     """Writes what it was given into a file, which is no file of the results."""
 
     def __init__(self, token: str, header: dict[str, str], seen: str, refused: bool) -> None:
-        super().__init__(0, [], [], False, False)
+        super().__init__()
         self._token, self._refused = token, refused
         Path(seen).write_text(f"{token} {header['authorization']}")
 

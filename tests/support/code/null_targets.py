@@ -64,7 +64,9 @@ class Loaded:
 class NullModel:
     """Answers a number with itself, or with the next one where it is told to be wrong."""
 
-    def __init__(self, sleep_ms: float, wrong: list[int], raises_on: list[int], fails_to_load: bool, dies: bool) -> None:
+    def __init__(
+        self, sleep_ms: float = 0, wrong: Sequence[int] = (), raises_on: Sequence[int] = (), fails_to_load: bool = False, dies: bool = False
+    ) -> None:
         self._options = (sleep_ms, wrong, raises_on)
         self._fails_to_load, self._dies = fails_to_load, dies
 
@@ -79,8 +81,6 @@ class NullModel:
         if self._fails_to_load:
             raise OSError("weights are gone")
         if self._dies:
-            import os
-
             os._exit(7)
         return Loaded(*self._options)
 
@@ -93,14 +93,8 @@ class StrayModel(NullModel):
         return super().load(context)
 
 
-class SeesGpus:
+class SeesGpus(NullModel):
     """Loads nothing, and says which GPUs its process may see."""
-
-    def check(self) -> None:
-        pass
-
-    def files(self) -> Sequence[Path]:
-        return []
 
     def load(self, context: LoadContext) -> Loaded:
         seen = f"CUDA_VISIBLE_DEVICES={os.environ['CUDA_VISIBLE_DEVICES']} in the order {os.environ['CUDA_DEVICE_ORDER']}"
@@ -177,7 +171,7 @@ class FaultyModel(NullModel):
     """Answers like a NullModel, until its fault comes; ``once`` names the file that remembers it."""
 
     def __init__(self, fault: str, at_round: int, sample: int, once: str) -> None:
-        super().__init__(1, [], [], False, False)
+        super().__init__(1)
         self._faulty = (fault, at_round, sample, Path(once))
 
     def load(self, context: LoadContext) -> Faulty:
@@ -204,7 +198,7 @@ class TracedModel(NullModel):
     """Writes into a file when each of its inferences began and ended, and in which process."""
 
     def __init__(self, sleep_ms: float, trace: str) -> None:
-        super().__init__(sleep_ms, [], [], False, False)
+        super().__init__(sleep_ms)
         self._trace = Path(trace)
 
     def load(self, context: LoadContext) -> Traced:
