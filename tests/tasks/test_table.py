@@ -4,13 +4,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lazily import Lazily
+from pictures import save_picture
 from program import orchestrator, rounds
 from refusals import refused
-from sklearn.tree import DecisionTreeClassifier
 
 from tasks.imagenet import ImageNet
 from tasks.models.estimator import Estimator
 from tasks.table import Table
+
+tree = Lazily("sklearn.tree")
 
 ROWS = "length,width,species,site\n1,2,a,north\n4,5,b,south\n7,8,b,north\n"
 MODULE = """
@@ -77,7 +80,7 @@ def test_an_estimator_comes_from_a_file_of_skops(tmp_path: Path, make_context: A
     dump = pytest.importorskip("skops.io", reason="skops is missing: pip install '.[test]'").dump
     frame = pytest.importorskip("pandas", reason="pandas is missing: pip install '.[test]'").DataFrame
     rows, path = frame({"x": [1.0, 2.0, 8.0, 9.0], "y": [0.0, 0.0, 0.0, 0.0]}), tmp_path / "tree.skops"
-    dump(DecisionTreeClassifier(random_state=0).fit(rows, ["low", "low", "high", "high"]), path)
+    dump(tree.DecisionTreeClassifier(random_state=0).fit(rows, ["low", "low", "high", "high"]), path)
     with refused("unsafe", "model.trusted"):
         Estimator(str(path), None, []).load(make_context("python"))
     model = Estimator(str(path), None, ["sklearn.tree._tree.Tree"])
@@ -98,7 +101,7 @@ def test_an_estimator_is_refused_that_cannot_be_read(path: Any, function: Any, c
         Estimator(path, function, []).check()
 
 
-def test_pictures_have_as_many_classes_as_folders(tmp_path: Path, save_picture: Any) -> None:
+def test_pictures_have_as_many_classes_as_folders(tmp_path: Path) -> None:
     save_picture(tmp_path / "cat" / "a.png")
     save_picture(tmp_path / "dog" / "b.png")
     assert [sample.reference for sample in ImageNet(str(tmp_path), None).samples()] == [0, 1]
