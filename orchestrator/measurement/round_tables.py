@@ -17,7 +17,7 @@ from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.schema import InFlight, Outcome
-from orchestrator.storage.stored_form import OUTCOMES, columns_batch, rows_batch
+from orchestrator.storage.stored_form import columns_batch, outcomes, rows_batch
 from orchestrator.subject.schedule import Schedule
 from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
@@ -59,7 +59,7 @@ def timing_columns(
     columns = {
         "round": pa.array(rounds.astype(np.int32)),
         "sample": pa.array(samples.astype(np.int32)),
-        "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), OUTCOMES),
+        "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), outcomes()),
         "start_gap_ns": pa.array(gaps, mask=late | (gaps < 0)),
         **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
     }

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,14 @@ if "max_rows_per_page" in inspect.signature(pq.ParquetWriter.__init__).parameter
     # Newer pyarrow ends a page at 20,000 rows unless another limit is given; older pyarrow knows no such limit.
     PARQUET_OF_TIMINGS["max_rows_per_page"] = PAGE_ROWS
 
-OUTCOMES = pa.array(schema.OUTCOMES)
 # Columns that may hold nulls but may not be missing.
 NEEDED = ("start_gap_ns", *schema.STAGES)
+
+
+@cache
+def outcomes() -> pa.Array:
+    """Return ``schema.OUTCOMES`` as an array. Made when needed: the first array makes pyarrow import pandas, if that is installed."""
+    return pa.array(schema.OUTCOMES)
 
 
 def finite(value: float | None) -> float | None:
@@ -160,8 +166,8 @@ def _column(present: Mapping[str, pa.ChunkedArray], field: pa.Field, rows: int) 
 
 def _outcomes(chunk: pa.Array) -> pa.DictionaryArray:
     encoded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-    codes = pc.index_in(encoded.dictionary, value_set=OUTCOMES).take(encoded.indices)
+    codes = pc.index_in(encoded.dictionary, value_set=outcomes()).take(encoded.indices)
     if codes.null_count:
         unknown = sorted(set(encoded.dictionary.to_pylist()) - set(schema.OUTCOMES), key=str)
         raise ValueError(f"outcome {unknown[0]!r} is none of {', '.join(schema.OUTCOMES)}")
-    return pa.DictionaryArray.from_arrays(codes.cast(pa.int8()), OUTCOMES)
+    return pa.DictionaryArray.from_arrays(codes.cast(pa.int8()), outcomes())
