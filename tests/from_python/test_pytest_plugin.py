@@ -37,6 +37,17 @@ def test_short(tail_quality):
     tail_quality(abs, INPUTS, INPUTS, deadline="25 ms", at_least=0.5, rounds=2)
 """
 
+LATE = """
+import time
+
+def late(number):
+    time.sleep(0.03)
+    return number
+
+def test_kept(tail_quality):
+    tail_quality(late, [1, 2], [1, 2], deadline="25 ms", at_least=0.001, rounds=40, name="abs", overrides=["measurement.pause=0"])
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def imported(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -65,19 +76,22 @@ def test_strictly_an_inconclusive_result_fails(pytester: pytest.Pytester) -> Non
 
 
 def test_a_session_is_compared_with_those_before(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(CODE)
-    save = ("--tail-quality-save=stored", "--tail-quality-compare=stored", "-k", "kept")
-    for before in ("nothing stored", "in 1: no verdict", "in 2: no verdict", "in 3: no "):
-        done = pytester.runpytest_inprocess(*ARGUMENTS, *save)
-        done.assert_outcomes(passed=1, deselected=2)
-        done.stdout.fnmatch_lines([f"test_kept *{before}*"])
-    assert len(list(Path(pytester.path, "stored").glob("*/*/campaign.json"))) == 4
+    stored = Path(pytester.path, "stored")
+    folder = stored / "test_those_before.py_test_kept"
+
+    def quick() -> tq.Result:
+        return tq.measure(abs, [1, 2], [1, 2], deadline="25 ms", rounds=40, say=None, overrides=["measurement.pause=0"])
+
+    for before in ("nothing stored", "in 1: no verdict", "in 2: no verdict"):
+        told, is_worse = against(folder, result := quick())
+        assert before in told
+        assert not is_worse
+        result.save(folder / before.replace(" ", "_"))
+    assert not against(folder, quick())[1]
     # The same test of a function that has become late is shown worse, although it asks for little.
-    worse = CODE.replace(
-        "    result = tail_quality(abs, INPUTS",
-        "    abs = lambda number: late(number)\n    abs.__name__ = 'abs'\n    result = tail_quality(abs, INPUTS",
-    )
-    pytester.makepyfile(worse.replace("at_least=0.5, rounds=40)\n    assert", "at_least=0.001, rounds=40)\n    assert"))
-    done = pytester.runpytest_inprocess(*ARGUMENTS, "--tail-quality-compare=stored", "-k", "kept")
-    done.assert_outcomes(failed=1, deselected=2)
-    done.stdout.fnmatch_lines(["*in 4: worse*"])
+    pytester.makepyfile(test_those_before=LATE)
+    options = ("--tail-quality-save=stored", "--tail-quality-compare=stored")
+    done = pytester.runpytest_inprocess(*ARGUMENTS, *options)
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["*in 3: worse*"])
+    assert len(list(folder.glob("*/campaign.json"))) == 4
