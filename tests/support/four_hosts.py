@@ -30,16 +30,13 @@ class Traces:
     """What one set of hosts has on this machine, noted while it is up, so that it can be looked for afterwards."""
 
     run_id: str
+    folder: Path
     control_groups: tuple[Path, ...]
-    namespaces: frozenset[str]
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        names = [f"uts:[{path.stat().st_ino}]" for path in folder.glob("*.uts")]
-        run_id = (folder / "run").read_text().split()[0]
-        nets = [f"net:[{path.stat().st_ino}]" for path in Path("/run/netns").glob(f"tq-{run_id}-*")]
         groups = tuple(Path(path.read_text().strip()) for path in folder.glob("*.cgroup"))
-        return cls(run_id, groups, frozenset(names + nets))
+        return cls((folder / "run").read_text().split()[0], folder, groups)
 
     def left(self) -> list[str]:
         """Everything of it that is still there."""
@@ -48,11 +45,10 @@ class Traces:
         found += [str(path) for path in (Path(f"/tmp/tq-{self.run_id}"), Path(f"/sys/class/net/tq-{self.run_id}")) if path.exists()]
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                spaces = {str((process / "ns" / kind).readlink()) for kind in ("uts", "net")}
-                command = (process / "cmdline").read_bytes()
+                command, environment = ((process / name).read_bytes() for name in ("cmdline", "environ"))
             except OSError:
                 continue  # it ended meanwhile
-            if spaces & self.namespaces or f"/tmp/tq-{self.run_id}/".encode() in command:
+            if f"/tmp/tq-{self.run_id}/".encode() in command or f"{self.folder}/token".encode() in environment:
                 found.append(f"{process.name}: {command[:200]!r}")
         return found
 
