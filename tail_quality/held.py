@@ -60,6 +60,8 @@ def holding(given: Held, opening: AbstractContextManager[Any], shared: bool) -> 
     """
     with ExitStack() as ended:
         ended.callback(_here.reset, _here.set(given))
+        for module in (part for function in given.functions.values() for part in parts_of(function)):
+            ended.callback(setattr, module, "training", module.training)
         ended.callback(gc.unfreeze)  # what a trial in this process has taken out of the collection of garbage is the caller's
         if shared:
             memory = ended.enter_context(os.fdopen(os.memfd_create(MEMORY), "wb"))
@@ -69,7 +71,7 @@ def holding(given: Held, opening: AbstractContextManager[Any], shared: bool) -> 
         if shared:
             from ray.cloudpickle import dumps  # not before: Ray reads its environment, which the site sets, when it is imported
 
-            memory.write(dumps(given))  # type: ignore[no-untyped-call]
+            memory.write(dumps(([str(Path(folder).resolve()) for folder in sys.path], dumps(given))))  # type: ignore[no-untyped-call]
             memory.flush()
         yield site
 
@@ -87,7 +89,12 @@ def held() -> Held:
 @cache
 def _lent(place: str | None) -> Held | None:
     """Return what the process that has started this one holds in memory."""
-    return None if place is None else pickle.loads(Path(place).read_bytes())  # noqa: S301
+    if place is None:
+        return None
+    folders, content = pickle.loads(Path(place).read_bytes())  # noqa: S301
+    sys.path.extend(folder for folder in folders if folder not in sys.path)  # where the functions' modules are
+    given: Held = pickle.loads(content)  # noqa: S301
+    return given
 
 
 def rows_and_samples(inputs: Any, labels: Any) -> tuple[Any, list[Sample]]:
@@ -95,7 +102,8 @@ def rows_and_samples(inputs: Any, labels: Any) -> tuple[Any, list[Sample]]:
 
     The digest of an input that cannot be pickled is that of no other one, so that later data never pass for the same.
     """
-    rows = [inputs.iloc[row : row + 1] for row in range(len(inputs))] if hasattr(inputs, "iloc") else list(inputs)
+    is_frame = hasattr(inputs, "iloc") and inputs.ndim == 2
+    rows = [inputs.iloc[row : row + 1] for row in range(len(inputs))] if is_frame else list(inputs)
     references = [answer_of(label, ranked=False) for label in labels]
     if len(rows) != len(references):
         raise InputError(f"{len(rows)} inputs and {len(references)} labels: give one label for each input", key="labels")
@@ -152,10 +160,17 @@ def function(function: str) -> Function:
     return Function((lambda items: items[0]) if is_direct else before, infer, after)
 
 
+def parts_of(function: Any) -> list[Any]:
+    """Return a module of PyTorch and all modules in it; nothing for another function."""
+    torch = sys.modules.get("torch")
+    return list(function.modules()) if torch is not None and isinstance(function, torch.nn.Module) else []
+
+
 def recognised(function: Any) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any]]:
     """Return what makes a batch the function's input, None for a plain function, and the call itself."""
-    torch, owner = sys.modules.get("torch"), getattr(function, "__self__", function)
-    if torch is not None and isinstance(function, torch.nn.Module):
+    owner = getattr(function, "__self__", function)
+    if parts_of(function):
+        torch = sys.modules["torch"]
         device = next((parameter.device for parameter in function.parameters()), "cpu")
         return lambda batch: torch.as_tensor(batch).to(device), torch.inference_mode()(function.eval().__call__)
     if hasattr(function, "get_inputs") and hasattr(function, "run"):

@@ -102,6 +102,8 @@ def compare(
 
     Parameters and errors are those of `measure`; ``functions`` are by name.
     """
+    if len(functions) < 2:
+        raise InputError(f"{len(functions)} functions: compare takes two or more by name; measure takes one", key="functions")
     given = Held(functions, *rows_and_samples(inputs, labels), [metric], preprocess, postprocess, batch)
     return _measured(COMPARED, given, deadline, rounds, isolate, overrides, say)
 

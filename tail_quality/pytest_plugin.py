@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def tail_quality(request: pytest.FixtureRequest) -> Callable[..., Any]:
     The test fails where that is shown to be less, or what was stored before to be better; it is skipped where too little is shown.
     """
     options, name = request.config.option, re.sub(r"[^A-Za-z0-9_.-]+", "_", request.node.nodeid)
+    # Of a test that measures several times, each has a folder of its own.
+    places = (name if number == 1 else f"{name}.{number}" for number in count(1))
 
     def say(message: str) -> None:
         reporter, capture = map(request.config.pluginmanager.getplugin, ("terminalreporter", "capturemanager"))
@@ -43,14 +46,20 @@ def tail_quality(request: pytest.FixtureRequest) -> Callable[..., Any]:
         rounds: int = 120,
         **settings: Any,
     ) -> Any:
+        from orchestrator.contracts import InputError
+        from orchestrator.measurement.failures import TrialFailed
         from orchestrator.report.text import milliseconds, quality, quality_within
         from tail_quality.measuring import measure
 
-        result = measure(fn, inputs, labels, deadline=deadline, rounds=rounds, say=say, **settings)
+        place = next(places)
+        try:
+            result = measure(fn, inputs, labels, deadline=deadline, rounds=rounds, say=say, **settings)
+        except (InputError, TrialFailed) as error:
+            pytest.fail(str(error), pytrace=False)
         found = result.verdict(deadline, at_least)
-        before, worse = against(options.tail_quality_compare / name, result) if options.tail_quality_compare else ("", False)
+        before, worse = against(options.tail_quality_compare / place, result) if options.tail_quality_compare else ("", False)
         if options.tail_quality_save:
-            result.save(options.tail_quality_save / name / f"{result.created_at:%Y-%m-%dT%H-%M-%S.%fZ}")
+            result.save(options.tail_quality_save / place / f"{result.created_at:%Y-%m-%dT%H-%M-%S.%fZ}")
         verdict = f"{found.outcome}{f': {found.more_rounds} more rounds' if found.more_rounds else ''}"
         row = [
             request.node.name,

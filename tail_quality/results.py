@@ -36,6 +36,7 @@ from orchestrator.storage.layout import LOCK, refuse_campaign_folder
 
 COMPARED = "python_compare"  # the name of a campaign whose trials are compared with its first
 LATENCY = "median latency (log ratio)"
+CHANGING = "answers change from round to round, and only those of the first round are judged"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Result(Results):
     def verdict(self, deadline: str, at_least: float, of: str | None = None) -> Verdict:
         """Return whether quality within a deadline is at least so much, of rounds to come, with 95 % confidence."""
         data = self._data(of)
+        if data.different_answers:
+            return Verdict("inconclusive", CHANGING, None)
         try:
             found = TailQuality(threshold=f"{ns_of(deadline)} ns", at_least=float(at_least), of="absolute").judge(
                 Subject(
@@ -127,6 +130,7 @@ class Result(Results):
                 first.record.trial.model.name,
                 what,
                 of_visits(first, data, value(first), value(data), level, is_quality=what != LATENCY),
+                answers_change=what != LATENCY and bool(first.different_answers or data.different_answers),
             )
             for data in others
             for what, value in values.items()
@@ -142,7 +146,8 @@ class Result(Results):
         with redirect_stdout(written := StringIO()):
             print_summary(self.analysed, rankings(self.analysed), self.directory / "report.html")
         summary = written.getvalue().rstrip().rpartition("\n")[0]  # the last line says where the report is, which is not written yet
-        return "\n".join([summary, *map(str, self.changes)])
+        changing = [f"{data.record.trial.model.name}: {CHANGING}" for data in self._trials if data.different_answers]
+        return "\n".join([summary, *map(str, self.changes), *changing])
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the table, and the report with its charts and slider in a frame of its own."""
@@ -187,8 +192,8 @@ def ns_of(deadline: str) -> int:
     """
     try:
         return TypeAdapter(Time).validate_python(deadline)
-    except ValidationError as error:
-        raise InputError(f"deadline={deadline}: must be a time with its unit, such as 20 ms", key="deadline", value=deadline) from error
+    except ValidationError:
+        raise InputError(f"deadline={deadline}: must be a time with its unit, such as 20 ms", key="deadline", value=deadline) from None
 
 
 @dataclass(frozen=True)
@@ -202,10 +207,11 @@ class Change:
     against: str
     what: str
     found: Difference
+    answers_change: bool = False
 
     @property
     def verdict(self) -> Literal["better", "worse", "no difference shown", "inconclusive"]:
-        if self.found.method == "none":
+        if self.found.method == "none" or self.answers_change:
             return "inconclusive"
         if self.found.low <= 0 <= self.found.high:
             return "no difference shown"

@@ -113,13 +113,14 @@ def test_the_wheel_holds_every_file_and_runs_the_quick_sweep_in_an_empty_environ
 # With pandas, which costs every program that imports pyarrow 0.2 s.
 WITH_PANDAS = """
 from types import SimpleNamespace
-from pandas import DataFrame
+from pandas import DataFrame, Series
 import tail_quality as tq
 from tasks.models.estimator import LoadedEstimator
 
 rows = DataFrame({"x": [1, 8], "y": [0, 0]})
 found = tq.measure(lambda frame: frame.x > 3, rows, [False, True], batch=2, rounds=1, say=None)
-assert found.quality("60 s") == 1
+words = tq.measure(lambda word: word == word[::-1], Series(["noon", "word"]), [True, False], rounds=1, say=None)
+assert (found.quality("60 s"), words.quality("60 s")) == (1, 1)
 assert list(found.frame().columns)[:3] == ["trial", "round", "sample"]
 # The columns of the table stand in another order than those of the estimator, and there is one more.
 estimator = LoadedEstimator(SimpleNamespace(feature_names_in_=["x", "y"], predict=None))

@@ -1,5 +1,6 @@
 import doctest
 import importlib
+import itertools
 import os
 import re
 import subprocess
@@ -148,8 +149,9 @@ def test_a_module_of_pytorch_is_measured_without_gradients() -> None:
             seen.append((self.training, torch.is_inference_mode_enabled(), tuple(batch.shape)))
             return batch
 
-    rows = torch.eye(3)
-    found = tq.measure(Module(), rows, torch.arange(3), rounds=1, metric="top1", say=None)
+    rows, module = torch.eye(3), Module().train()
+    found = tq.measure(module, rows, torch.arange(3), rounds=1, metric="top1", say=None)
+    assert module.training
     assert found.quality("60 s") == 1
     assert set(seen) == {(False, True, (1, 3))}
 
@@ -182,6 +184,20 @@ def test_mistakes_are_told_in_a_line() -> None:
         tq.compare({"one": abs, "two": abs}, [1], [1], metric="nothing", say=None)
     with pytest.raises(InputError):
         tq.compare({"one": abs, "a/b": abs}, [1], [1], say=None)
+    with pytest.raises(InputError, match="two or more"):
+        tq.compare({"one": abs}, [1], [1], say=None)
+
+
+def test_answers_that_change_from_round_to_round_allow_no_verdict() -> None:
+    asked = itertools.count()
+
+    def turning(number: int) -> int:
+        return number if next(asked) < 2 else -number
+
+    found = tq.compare({"old": abs, "new": turning}, [1, 2], [1, 2], deadline="1 s", rounds=24, say=None)
+    assert found.verdict("1 s", 0.5, "new").outcome == "inconclusive"
+    assert found.changes[0].verdict == "inconclusive"
+    assert "new: answers change" in repr(found)
 
 
 def test_visits_of_a_comparison_alternate_and_show_what_is_slower() -> None:
@@ -254,11 +270,13 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 ISOLATED = """
-import os
+import os, sys
 import tail_quality as tq
+sys.path.insert(0, ".")
+from beside import differs
 
 here = os.getpid()
-found = tq.measure(lambda pid: pid != os.getpid(), [here, here], [True, True], rounds=2, isolate=True, say=None)
+found = tq.measure(differs, [here, here], [True, True], rounds=2, isolate=True, say=None)
 [trial] = found.trials().to_pylist()
 assert found.quality("60 s") == 1
 assert "isolation" not in found.trial(trial["trial"])["placement"]
@@ -267,6 +285,7 @@ assert "isolation" not in found.trial(trial["trial"])["placement"]
 
 @pytest.mark.slow
 def test_a_process_of_its_own_has_the_function_and_the_data(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("import os\n\ndef differs(pid):\n    return pid != os.getpid()\n")
     # By a program of its own, as Ray reads its environment when it is first imported.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PAGE.parents[1]), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run([sys.executable, "-c", ISOLATED], cwd=tmp_path, env=environment, capture_output=True, text=True)
