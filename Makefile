@@ -36,7 +36,7 @@ coverage: $(TEST_STAMP)
 	$(BIN)/python -m coverage run -m pytest $(SLOW)
 	$(BIN)/python -m coverage combine --quiet
 	mkdir -p build
-	$(BIN)/python -m coverage json --quiet -o build/coverage.json
+	$(BIN)/python -m coverage json --quiet --include='orchestrator/*' -o build/coverage.json
 	$(BIN)/python tests/coverage_of_rooms.py build/coverage.json
 
 # The steps of the Dockerfile in a clean root file system: Debian, root and debootstrap.
