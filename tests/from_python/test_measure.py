@@ -91,7 +91,7 @@ def test_verdicts_need_enough_visits(measured: tq.Result) -> None:
     verdict = few.verdict("10 s", 0.5)
     assert (verdict.outcome, few.quality("10 s")) == ("inconclusive", 1.0)
     assert verdict.more_rounds
-    enough = tq.measure(abs, [1, -2], [1, 2], rounds=40, say=None, overrides=["measurement.pause=0"])
+    enough = tq.measure(abs, [1, -2], [1, 2], rounds=40, say=None)
     assert enough.verdict("10 s", 0.5).outcome == "met"
     wrong = tq.measure(abs, [1], [2], rounds=2, say=None, overrides=["measurement.pause=0"])
     assert wrong.verdict("10 s", 0.5).outcome == "not met"
