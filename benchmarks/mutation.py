@@ -88,7 +88,7 @@ def statements(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast
             match child:
                 case ast.AST() if name in {"annotation", "returns"}:
                     pass
-                case ast.Assign(targets=[ast.Name(id=name)]) if name.endswith("_S"):
+                case ast.Assign(targets=[ast.Name(id=assigned)]) if assigned.endswith("_S"):
                     pass
                 case ast.Raise() | ast.keyword(arg="strict" | "frozen" | "slots") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
                     pass

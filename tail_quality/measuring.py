@@ -24,7 +24,7 @@ from orchestrator.storage.files import write_results
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from tail_quality.held import Held, holding, rows_and_samples
+from tail_quality.held import Held, holding, parts_of, rows_and_samples
 from tail_quality.results import COMPARED, Result, ns_of
 
 
@@ -189,6 +189,6 @@ def device_words(given: Held) -> list[str]:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return []
-    on = {parameter.device for fn in given.functions.values() if isinstance(fn, torch.nn.Module) for parameter in fn.parameters()}
+    on = {parameter.device for fn in given.functions.values() for part in parts_of(fn) for parameter in part.parameters(recurse=False)}
     number = next((device.index for device in on if device.type == "cuda"), None if on else torch.cuda.current_device())
     return [] if number is None else [f"system.device=cuda:{number}", "system.name=gpu"]

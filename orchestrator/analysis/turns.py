@@ -45,30 +45,37 @@ def of_visits(
     theirs: Floats,
     mine: Floats,
     confidence: float = CONFIDENCE,
-    is_quality: bool = True,
 ) -> Difference:
-    """Return the difference on *this data set*, from the quality of every round of either, [R].
+    """Return the difference on *this data set*, from the quality of every round of either, [R]."""
+    step = 1 / min(data.inferences[data.clock].shape[1] for data in (before, after))
+    return of_cycles(before, after, theirs, mine, confidence, step, possible(before, after))
 
-    Visits of one cycle met the same machine: their means are paired. With fewer than 12 of them
-    there are no limits. What ``is_quality`` has least steps and limits; another value has none.
+
+def of_cycles(
+    before: TrialData,
+    after: TrialData,
+    theirs: Floats,
+    mine: Floats,
+    confidence: float = CONFIDENCE,
+    step: float = 0.0,
+    within: Limits = ANYWHERE,
+) -> Difference:
+    """Return the difference of any figure of rounds, [R], by visits that met the same machine.
+
+    Visits of one cycle did: their means are paired. With fewer than 12 of them there are no limits.
+    ``step`` is the least that a figure can change by, ``within`` what differences are possible.
     """
     common = common_cycles(before, after)
     if common.size < FEWEST_UNITS:
         return untested(float(mine.mean() - theirs.mean()), int(common.size))
     sides, rounds = [], []
-    for data, quality in ((before, theirs), (after, mine)):
+    for data, figure in ((before, theirs), (after, mine)):
         assert data.turns is not None  # as visits have cycles in common
         both = np.isin(data.turns, common)
-        means, sizes = means_of_units(quality[None, both], data.turns[both])
+        means, sizes = means_of_units(figure[None, both], data.turns[both])
         sides.append(means[0])
         rounds.append(sizes.min())
-    inferences = min(data.inferences[data.clock].shape[1] for data in (before, after))
-    return paired(
-        *sides,
-        confidence=confidence,
-        resolution=1 / inferences / min(rounds) if is_quality else 0.0,
-        within=possible(before, after) if is_quality else ANYWHERE,
-    )
+    return paired(*sides, confidence=confidence, resolution=step / min(rounds), within=within)
 
 
 def possible(before: TrialData, after: TrialData) -> Limits:
