@@ -130,11 +130,17 @@ def load_config(*words: str, multirun: bool = False, config_dirs: Sequence[Path]
 
 
 class Announcing(Progress):
-    """Says once how long the rounds of all trials take, when these are warm."""
+    """Says for whom the trials wait and, when they are warm, how long their rounds take."""
 
     def __init__(self, trials: int, say: Callable[[str], None] | None) -> None:
         super().__init__(trials, None)
         self._tell, self._rounds_s = say, list[float]()
+        self._wait_told = True  # by this class alone
+
+    def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
+        if self._tell is not None and not self._waits:
+            self._tell(f"waits: {holder} measures on this machine")
+        super().turn_awaited(planned, holder)
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         measurement = planned.trial.measurement
