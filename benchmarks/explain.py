@@ -143,7 +143,7 @@ BENCHMARK = Benchmark(
     bars={"disturbed: the co-runner is the first cause": at_least(90), "quiet: no cause, or one that was seen": at_least(90)},
     peer="an observer that reads /proc while the campaign runs",
     is_quick=False,
-    options={"--campaigns": {"type": int, "default": 10, "help": "of each kind"}},
+    options={"--campaigns": {"type": int, "default": 6, "help": "of each kind"}},
 )
 
 if __name__ == "__main__":
