@@ -100,13 +100,21 @@ def _ends(data: TrialData) -> tuple[float, float]:
 
 
 def check_names(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
-    """Raise InputError for a reference that names no trial, or a slice that no sample has."""
+    """Raise InputError for a reference, a slice or bounds that fit no trial."""
     wanted = analysis.reference
     names = {name for data in trials for name in (data.trial_id, data.record.match_key)}
     if wanted is not None and wanted not in names:
         raise analysis.unknown_reference([data.trial_id for data in trials])
     if trials:
         analysis.check_slices(name for data in trials for name in data.slices_offered)
+    clocks = {*(analysis.bounds.bounds_ms if analysis.bounds else ())} - {Clock.RESPONSE}
+    if trials and not any(clocks <= data.times.keys() for data in trials):
+        raise InputError(
+            f"analysis.bounds={analysis.bounds and analysis.bounds.name}: no trial has times of "
+            f"{' and '.join(sorted(clocks))}; choose bounds of clocks that were measured",
+            "unsupported",
+            "analysis.bounds",
+        )
     for data in trials:
         for name in analysis.slices:
             if (groups := len(set(data.groups_of(name)))) > MOST_GROUPS:
@@ -226,9 +234,9 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, task: str) -> 
 NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
 # Where a server is, how it is reached and started, which its name says; whose model it has.
 UNTOLD = (
-    "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca",
-    "server.ready_url", "server.ready_s", "server.stop_s", "server.command",
-    "server.version_command", "server.packages",
+    "model.same_as", "system.price_per_hour", "server.url", "server.token_env",
+    "server.token_file", "server.ca", "server.ready_url", "server.ready_s", "server.stop_s",
+    "server.command", "server.version_command", "server.packages",
 )  # fmt: skip
 # When a trial ends, and what its streams are: no name where another setting tells trials apart.
 MINOR = (

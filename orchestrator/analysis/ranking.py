@@ -65,6 +65,8 @@ class Standing:
         of the best of all; missing where that is not tested.
     deadlines
         from which on all its processes keep their quality, see `kept_from`.
+    goodput
+        its row of that table.
     """
 
     names: Mapping[str, str]
@@ -79,6 +81,7 @@ class Standing:
     flags: tuple[str, ...]
     less: Mapping[str, Less] = field(default_factory=dict)
     deadlines: Deadlines = NEVER
+    goodput: Row = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -222,6 +225,11 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
         for row in rows_of(results, "processes", group)
         if row["threshold_ns"] == primary.ns
     }
+    useful = {
+        row["match_key"]: row
+        for row in rows_of(results, "goodput", group)
+        if (row["clock"], row["threshold_ns"]) == (group.clock, primary.ns)
+    }
     less = _less(results, group, primary.ns, repeats)
     deadlines = kept_from(rows_of(results, "deadline", group), group.clock)
     found = []
@@ -242,6 +250,7 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
                 flags=tuple(dict.fromkeys(flag for row in processes for flag in row["flags"])),
                 less=less[key],
                 deadlines=longest(deadlines.get(row["trial"], NEVER) for row in processes),
+                goodput=useful[key],
             )
         )
     return tuple(sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines)))

@@ -33,6 +33,7 @@ MEASURES = {
     "run_delay_ns": "waited for a core",
     "cpu_pressure_ns": "CPU pressure",
     "interrupts": "interrupts",
+    "package_energy_uj": "package energy uJ",
     "frequency_mhz": "frequency MHz",
     "load_1m": "load",
     "resident_peak_bytes": "memory",

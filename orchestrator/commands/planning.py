@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.composer import Composer, shipped_folder
+from orchestrator.configuration.composer import PROFILES, Composer, shipped_folder
 from orchestrator.configuration.composition import Composition, compose_trials, to_yaml
 from orchestrator.configuration.config import BLOCKS, CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S
@@ -205,6 +205,7 @@ def show(
     lines = [" ".join(map(str, ["configuration folders:", shipped_folder(), *config_dirs]))]
     with Composer(config_dirs) as composer:
         lines += [f"{group}: {' '.join(composer.choices(group)) or '(none)'}" for group in (*BLOCKS, "sweep")]
+        lines.append(f"{PROFILES}: {' '.join(composer.profiles())}")
     lines += [f"metric: {' '.join(sorted(METRICS))}", f"rule: {' '.join(sorted(RULES))}"]
     for line in lines:
         print(printable(line))  # noqa: T201

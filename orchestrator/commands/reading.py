@@ -197,7 +197,7 @@ def print_summary(
     below = (
         [table for _, tables in folds(results) for table in tables]
         if full
-        else [*problem_tables(results, unfinished=False), *fault_tables(results), *shown(results, "capacity")]
+        else [*problem_tables(results, unfinished=False), *fault_tables(results), *shown(results, "capacity"), *shown(results, "bounds")]
     )
     terminal.tables((*first, *below, *answers(unsearched(ranked), brief=not full)))
     said = findings(results, ranked) if found is None else list(found)

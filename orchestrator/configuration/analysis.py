@@ -1,5 +1,6 @@
 """How stored timings are read: the block ``analysis`` of a campaign, and the file that the points of its ``tolerance`` may come from."""
 
+import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -10,7 +11,7 @@ import pyarrow as pa
 from pyarrow import csv
 from pydantic import Field, model_validator
 
-from orchestrator.configuration.fields import LARGEST_SEED, MOST_THRESHOLDS, Frozen, Milliseconds, Names, Percentile
+from orchestrator.configuration.fields import LARGEST_SEED, MOST_THRESHOLDS, Frozen, Milliseconds, Names, Percentile, Price
 from orchestrator.contracts import InputError, first_line, nearest
 from orchestrator.stats.tail_quality import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
@@ -75,6 +76,20 @@ class ToleranceConfig(Frozen):
         return f"lognormal, median {self.median_ms:g} ms, " + (f"p95 {self.p95_ms:g} ms" if self.sigma is None else f"sigma {self.sigma:g}")
 
 
+class BoundsConfig(Frozen):
+    """Published bounds on latency, and the conditions under which their source holds a run to them."""
+
+    name: str = Field(description="name of the profile")
+    source: str = Field(description="where the bounds were published")
+    date: datetime.date = Field(description="when they were read there")
+    bounds_ms: dict[ClockName, Milliseconds] = Field(min_length=1, description="bounds by clock; `response` in a closed loop is `total`")
+    share: float = Field(0.99, gt=0, lt=1, description="share of requests that must keep each bound")
+    load: str | None = Field(None, description="law of arrivals, such as `poisson`")
+    seconds: float = Field(0.0, ge=0, description="least length of a run")
+    models: Names = Field((), description="names of the model")
+    data: Names = Field((), description="names of the data, all of them used")
+
+
 class AnalysisConfig(Frozen):
     """How stored timings are read. These keys never need a new measurement."""
 
@@ -107,10 +122,25 @@ class AnalysisConfig(Frozen):
         exclude_if=lambda together: not together,
         description="bounds by clock that an answer must all meet to be on time: `{first_token: 200, per_token: 50}`",
     )
+    bounds: BoundsConfig | None = Field(
+        None,
+        exclude_if=lambda bounds: bounds is None,
+        description="published bounds, by the name of a YAML in `analysis/bounds/`: `mlperf/llama3_1_8b_interactive`",
+    )
+    price_per_hour: Price | dict[str, Price] | None = Field(
+        None,
+        exclude_if=lambda price: price is None,
+        description="what an hour of a system costs, in place of `system.price_per_hour`: `{cpu_all: 0.12}`, or one number for all",
+    )
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
         return thresholds_from_ms(self.thresholds_ms)
+
+    def price_of(self, system: str, own: float | None) -> float | None:
+        """Return what an hour of a system costs; ``own`` is the price in its YAML."""
+        given = self.price_per_hour
+        return given.get(system, own) if isinstance(given, dict) else own if given is None else given
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
         """Return the error for a ``reference`` to none of these trials."""

@@ -33,6 +33,7 @@ from orchestrator.configuration.environment_values import keep_expressions
 from orchestrator.configuration.fields import ASKED, PLAIN, SHOWN, check_plain, expression
 from orchestrator.contracts import InputError, first_line, nearest
 
+PROFILES = "analysis.bounds"  # a key that is a group of its own: its value is the name of a YAML
 INTERPOLATIONS = "write ${oc.env:NAME} for a variable of the environment, ${KEY} for the value of another key, or a text without ${"
 warnings.filterwarnings("ignore", message="In the sequence", module="omegaconf")  # ${oc.env:NAME,} has an empty text where NAME is missing
 
@@ -127,6 +128,9 @@ class Composer:
         if key != "sweep":
             check_key(key)
         setting = Setting(key, self._values(override, text), override.is_sweep_override())
+        for value in setting.values if key == PROFILES else ():
+            if value not in ("null", *(names := self.profiles())):
+                raise InputError(f"{key}={value}: no such profile; {nearest(value, names)}", "unknown", key, value)
         for value in setting.values if key == "sweep" or key in BLOCKS else ():
             named = self.parse(f"{key}={value}").value()
             if not isinstance(named, str) or not named:
@@ -160,6 +164,10 @@ class Composer:
         with in_one_line(group):
             return sorted(GlobalHydra.instance().config_loader().get_group_options(group, overrides=self._search))
 
+    def profiles(self) -> list[str]:
+        roots = [folder / PROFILES.replace(".", "/") for folder in self._folders]
+        return sorted(path.relative_to(root).with_suffix("").as_posix() for root in roots for path in root.rglob("*.yaml"))
+
     def read_sweep(self, name: str) -> Any:
         """Return the sweep file alone, unresolved: its interpolations belong to the trials."""
         with in_one_line(f"sweep={name}"):
@@ -183,9 +191,10 @@ class Composer:
         for key, value in settings:
             last.pop(key, None)
             last[key] = value
-        base, choices = self._base({key: value for key, value in last.items() if key in BLOCKS})
+        groups = {key: value for key, value in last.items() if key in BLOCKS or (key == PROFILES and value != "null")}
+        base, choices = self._base(groups)
         composed = copy.deepcopy(base)
-        for line in (f"{key}={value}" for key, value in last.items() if key not in BLOCKS):
+        for line in (f"{key}={value}" for key, value in last.items() if key not in groups):
             self._apply(composed, line)
         return composed, choices
 
@@ -194,7 +203,7 @@ class Composer:
         pairs = tuple(groups.items())
         if pairs not in self._bases:
             with in_one_line(_files(groups)):
-                composed = self._by_hydra([f"{group}={name}" for group, name in pairs])
+                composed = self._by_hydra([f"{'+analysis/bounds' if group == PROFILES else group}={name}" for group, name in pairs])
                 with open_dict(composed):
                     choices = composed.pop("hydra").runtime.choices
             self._bases[pairs] = composed, choices

@@ -13,7 +13,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.composer import Composer, in_one_line, resolved_document
+from orchestrator.configuration.composer import PROFILES, Composer, in_one_line, resolved_document
 from orchestrator.configuration.config import CAMPAIGN_BLOCKS, CampaignConfig, parse_campaign
 from orchestrator.configuration.sweep import SweepFile, applying, combinations, parse_sweep
 from orchestrator.contracts import InputError
@@ -184,13 +184,15 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             with in_one_line(f"{key}={text}"):
                 # Alone: what a campaign has stored, whoever wrote it, is no expression.
                 value = resolved_document(OmegaConf.create({"analysis": composer.parse(f"{key}={text}").value()}))["analysis"]
+            if key == PROFILES:
+                value = composer.compose([(key, text)], ["analysis"])["analysis"]["bounds"]
             inside = changed
             *parents, last = key.split(".")
             for parent in parents:
                 inside[parent] = inside[parent] if isinstance(inside.get(parent), dict) else {}
                 inside = inside[parent]
             # A mapping adds to the one that is there; but one law or set of bounds replaces another as a whole.
-            both = isinstance(value, dict) and isinstance(inside.get(last), dict) and last not in ("tolerance", "together_ms")
+            both = isinstance(value, dict) and isinstance(inside.get(last), dict) and last not in ("tolerance", "together_ms", "bounds")
             inside[last] = {**inside[last], **value} if both else value
         return parse_campaign(changed).analysis
 

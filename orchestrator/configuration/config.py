@@ -27,6 +27,7 @@ from orchestrator.configuration.fields import (
     Modules,
     Name,
     Names,
+    Price,
     Programs,
     matches,
     refusal,
@@ -110,6 +111,11 @@ class SystemConfig(Frozen):
     exclusive: bool = Field(
         True,
         description="never time two trials at once on one machine; `false`: time them together on disjoint cores, flagged",
+    )
+    price_per_hour: Price | None = Field(
+        None,
+        exclude_if=lambda price: price is None,
+        description="what an hour of the system costs, in any currency; `analysis.price_per_hour` changes it afterwards",
     )
 
     @property

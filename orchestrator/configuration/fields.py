@@ -62,6 +62,7 @@ Programs = Annotated[tuple[Annotated[str, PROGRAM], ...], ONE_OR_SEVERAL]
 Bytes = Annotated[ByteSize, Field(gt=0, le=2**60)]
 Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
 Milliseconds = Annotated[float, Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
+Price = Annotated[float, Field(gt=0, le=10**9)]
 Core = Annotated[int, Field(ge=0, lt=MOST_CORES)]
 # A number of cores, a list of core numbers, or all there are.
 Cores = Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Core, ...] | None

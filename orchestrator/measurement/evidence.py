@@ -23,6 +23,7 @@ NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # Bytes of one core's line in /proc/stat, generously.
 LONGEST_LINE = 160
 CORES_BYTES = LONGEST_LINE * ((os.cpu_count() or 1) + 1)
+POWERCAP = Path("/sys/class/powercap")
 FREQUENCIES = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_cur_freq"
 STAT_BYTES = 1024
 NS_OF_THROTTLED = {b"throttled_usec": 1000, b"throttled_time": 1}
@@ -50,6 +51,8 @@ class Counters:
         how long any thread of the machine did so.
     interrupts
         of all cores.
+    package_energy_uj
+        what the processor packages have used, by RAPL; falls where a counter begins anew.
     throttled_periods, throttled_ns
         in how many periods a CPU quota has stopped this process, and how long, on all its cores together.
     program_ns, children_ns
@@ -68,11 +71,14 @@ class Counters:
     interrupts: int | None = None
     throttled_periods: int | None = None
     throttled_ns: int | None = None
+    package_energy_uj: int | None = None
     program_ns: Mapping[int, int] = field(default_factory=dict)
     children_ns: Mapping[int, int] = field(default_factory=dict)
 
 
-def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), ours: OwnProcesses = ALONE) -> Counters:
+def read_counters(
+    cores: tuple[int, ...], throttle_files: Sequence[Path] = (), ours: OwnProcesses = ALONE, energy_files: Sequence[Path] = ()
+) -> Counters:
     """Read this process's counters, the steal time of its cores and the busy time of the whole machine.
 
     Parameters
@@ -81,6 +87,8 @@ def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), o
         as `cores.read_throttle_files` finds them.
     ours
         further processes of this program.
+    energy_files
+        as `find_energy_files` finds them.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     busy, steal, interrupts = 0, 0, None
@@ -104,9 +112,17 @@ def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), o
         1000 * int(pressure[4].removeprefix(b"total=")) if len(pressure) > 4 else None,
         interrupts,
         *read_throttled(throttle_files),
+        sum(int(first_bytes(file, STAT_BYTES)) for file in energy_files) if energy_files else None,
         read_cpu_ns(ours.program),
         read_cpu_ns(ours.children),
     )  # fmt: skip
+
+
+def find_energy_files(folder: Path = POWERCAP) -> list[Path]:
+    """Return RAPL's counters of the processor packages, in microjoules; none where this process may not read them all."""
+    zones = [zone for zone in sorted(folder.glob("intel-rapl:*")) if (read_text(zone / "name") or "").startswith("package")]
+    files = [zone / "energy_uj" for zone in zones]
+    return files if all(map(read_text, files)) else []
 
 
 def read_throttled(files: Sequence[Path]) -> tuple[int | None, int | None]:
@@ -134,7 +150,8 @@ def difference(before: Counters, after: Counters) -> dict[str, int | None]:
     """
     counted = [field.name for field in fields(Counters) if field.name not in NO_COLUMN]
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in counted}
-    grown = {name: None if None in pair else pair[1] - pair[0] for name, pair in pairs.items()}
+    # A counter of energy that fell has begun anew.
+    grown = {name: None if None in pair or pair[1] < pair[0] else pair[1] - pair[0] for name, pair in pairs.items()}
     program, children = _used(before.program_ns, after.program_ns), _used(before.children_ns, after.children_ns)
     busy, own = after.busy_ns - before.busy_ns, after.cpu_time_ns - before.cpu_time_ns
     return {**grown, "foreign_cpu_ns": max(0, busy - own - program - children), "program_cpu_ns": program}
@@ -254,6 +271,7 @@ class AroundRounds:
         self._cores = on_cores
         self._garbage, self._collected_s = garbage, 0.0
         self._kin, self._ours, self._throttle_files = Kin(roots), OwnProcesses(), read_throttle_files()
+        self._energy_files = find_energy_files()
         self._gpus = GpuEvidence(uuids)
         self._tells_frequency = Path(FREQUENCIES.format(0)).exists()
         self.memory = MemoryPeaks(gpus)
@@ -272,7 +290,7 @@ class AroundRounds:
         self.memory.begin()
 
     def counters(self) -> Counters:
-        return read_counters(self._cores, self._throttle_files, self._ours)
+        return read_counters(self._cores, self._throttle_files, self._ours, self._energy_files)
 
     def end(self, before: Counters) -> dict[str, Any]:
         """Let garbage in again, and return the evidence of what was timed since ``before``, as columns of rounds."""

@@ -51,6 +51,7 @@ Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 # tables after them.
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Capacity", ()),
+    ("Goodput and cost", ()),
     ("Tail quality at every threshold", ()),
     ("Deadlines kept", ()),
     ("Differences, fresh processes and other figures", ()),

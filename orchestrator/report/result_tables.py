@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import Ranking, differing, shared
-from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, views
+from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, tables, views
 from orchestrator.analysis.tables.times import rjsd_column
 from orchestrator.contracts import by_key
 from orchestrator.report.table import TEXTS, Marks, Table, bound, cell, who, who_columns
@@ -39,6 +39,11 @@ def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
         }
         if any(standing.processes > 1 for standing in one.found):
             columns["processes"] = [str(standing.processes) for standing in one.found]
+        for of in tables()["goodput"].columns:
+            if of.label and any(
+                standing.goodput.get(of.name) is not None for standing in one.found
+            ):
+                columns[of.label] = [cell(of, each.goodput, one.group) for each in one.found]
         right = frozenset(columns) - {*names}
         if any(standing.marks for standing in one.found):
             columns["flags"] = [marks.letters({"flags": each.marks}) for each in one.found]

@@ -152,6 +152,7 @@ FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "percentile": "p{:g}".format,
     "per_s": "{:.4g}/s".format,
     "delay": delay,
+    "figure": "{:.4g}".format,
     "p": p_value,
 }
 

@@ -31,7 +31,7 @@ OF_SERVER = {"name", "timeout_s", "keep_alive", "in_flight", "command", "cores"}
 NO_WORK = {
     "model": {"runtimes", "classes", "parameters", "several_gpus", "same_as", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
-    "system": {"paths", "python"},
+    "system": {"paths", "python", "price_per_hour"},
     "runtime": {"packages", "programs", "dtypes", "asks_server"},
     "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "pause", "lead_in", "certify_rounds"},
 }

@@ -115,6 +115,7 @@ ROUNDS = pa.schema(
         pa.field("interrupts", pa.int64()),
         pa.field("throttled_periods", pa.int64()),
         pa.field("throttled_ns", pa.int64()),
+        pa.field("package_energy_uj", pa.int64()),
         pa.field("program_cpu_ns", pa.int64()),
         pa.field("frequency_mhz", pa.float64()),
         pa.field("load_1m", pa.float64()),
@@ -204,6 +205,7 @@ MEANINGS = {
     "interrupts": "interrupts of all cores",
     "throttled_periods": "periods in which a quota of processor time stopped the process",
     "throttled_ns": "how long a quota stopped the process, on all its cores together",
+    "package_energy_uj": "energy of the processor packages by RAPL, in microjoules; null where it cannot be read",
     "program_cpu_ns": "processor time of this program's other processes on the machine",
     "frequency_mhz": "clock frequency of the processor",
     "load_1m": "load average",
@@ -229,7 +231,7 @@ MEANINGS = {
 # Columns that a trial fills or leaves empty in every row: under load, on GPUs, on several of them, and where a server answers.
 OF_SOME_TRIALS = (
     "arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded",
-    "gpu_memory_bytes", "gpu_allocated_peak_bytes", "gpus", *ANSWER,
+    "package_energy_uj", "gpu_memory_bytes", "gpu_allocated_peak_bytes", "gpus", *ANSWER,
 )  # fmt: skip
 
 # Integers below are exact as float64: 104 days in nanoseconds.

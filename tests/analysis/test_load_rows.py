@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import rows_made
+from built_trials import build_trial, rows_made
 from loaded_trials import loaded_trial
+from refusals import refused
 
 from orchestrator.analysis.curves import counted, grid_of
-from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.groups import check_names, grouped
 from orchestrator.analysis.load import (
     NOT_KEPT,
     OVERLOADED,
@@ -24,7 +25,10 @@ from orchestrator.analysis.load import (
 )
 from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
-from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.analysis.tables.goodput import per_second
+from orchestrator.configuration.analysis import AnalysisConfig, BoundsConfig
+from orchestrator.stats.times import Clock
+from orchestrator.stats.units import degrees_of, t_quantile
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
 
@@ -141,3 +145,46 @@ def test_a_queue_that_our_loop_builds_is_told_from_one_that_the_server_does() ->
     assert NOT_KEPT not in load_flags(theirs, None)
     assert OVERLOADED in load_flags(theirs, None), "1.2 of what it can answer arrives, though ten arrivals hardly show it"
     assert OVERLOADED not in load_flags(by_turns(12, 1, "newest"), None)
+
+
+def test_the_interval_of_a_ratio_of_sums_is_as_wide_as_resamples_say(noise: Any) -> None:
+    """Rounds of 1 s +- 10 %, in which a tenth of the answers is late at random."""
+    random = np.random.default_rng(1)
+    data = replace(build_trial("a", noise(60, SAMPLES, 15)), evidence={"duration_ns": 1e8 * noise(60, 1, 10)[:, 0]})
+    on_time = random.random((60, SAMPLES)) < 0.9
+    found = per_second(data, np.ones_like(on_time), on_time, None)
+    drawn = random.integers(0, 60, (4000, 60))
+    sd = np.std(on_time.sum(axis=1)[drawn].sum(axis=1) / (data.evidence["duration_ns"][drawn].sum(axis=1) / 1e9))
+    assert 0.9 < (found.high - found.low) / 2 / (float(t_quantile(0.975, degrees_of(60))) * sd) < 1.6
+
+
+def test_cost_and_energy_follow_from_price_power_and_goodput() -> None:
+    """Rounds of 2 s and 20 J have ten answers, of which six are right; an hour costs 3.6."""
+    evidence = {"duration_ns": np.full(ROUNDS, 2e9), "package_energy_uj": np.full(ROUNDS, 20e6)}
+    trials = [
+        replace(build_trial(system, np.full((ROUNDS, SAMPLES), 15.0), right=6, repeat=number), evidence=evidence)
+        for system, number in (("one", 0), ("three", 0), ("three", 1), ("three", 2))
+    ]
+    rows = rows_made("goodput", trials, AnalysisConfig(primary="20 ms", price_per_hour={"one": 3.6}))
+    one, three = (row for row in rows if row["threshold"] == "20 ms")
+    assert (one["delivered_per_s"], one["on_time_per_s"], one["right_per_s"], one["power_of"]) == (5, 5, 3, "package")
+    assert (one["cost_per_1000"], one["joules_per_1000"]) == pytest.approx((1 / 3, 10_000 / 3))
+    assert one["cost_low"] <= one["cost_per_1000"] <= one["cost_high"]
+    assert (three["processes"], three["right_per_s"], three["cost_per_1000"]) == (3, 3, None)
+    gpu = replace(trials[0], evidence=evidence | {"gpu_power_w": np.full(ROUNDS, 90.0)})
+    assert {(row["power_of"], row["power_w"]) for row in rows_made("goodput", [gpu])} == {("GPU and package", 100)}
+
+
+def test_bounds_are_judged_one_by_one_and_kept_together() -> None:
+    """Two requests of 240 miss one bound, and two others the second."""
+    data = loaded_trial("a", np.full(EVENLY.shape, 15.0), EVENLY)
+    first, each = np.full((2, *EVENLY.shape), 1e6)
+    first[0, :2] = each[1, :2] = 1e9
+    profile = {"bounds_ms": {"first_token": 5, "per_token": 5}, "load": "poisson", "seconds": 600, "models": ["N.E.T"], "data": ["faces"]}
+    analysis = AnalysisConfig(bounds=BoundsConfig(name="own", source="here", date="2026-01-01", **profile))
+    with refused("unsupported", "analysis.bounds"):
+        check_names([data], analysis)
+    times = {**data.times, Clock.FIRST_TOKEN: first, Clock.PER_TOKEN: each}
+    [row] = rows_made("bounds", [replace(data, times=times, inferences=times, evidence={"duration_ns": np.full(ROUNDS, 1e9)})], analysis)
+    assert (row["within"], row["least_within"], row["mean"]) == pytest.approx((236 / 240, 238 / 240, 236 / 240))
+    assert (row["passes"], row["unmet"]) == ("yes", ["1 s, not 600 s", "data digits, not faces", "240 requests, not 838"])

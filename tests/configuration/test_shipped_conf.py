@@ -11,7 +11,7 @@ from orchestrator.subject.targets import resolve
 pytestmark = pytest.mark.slow
 
 GROUPS = ("model", "task", "system", "runtime", "measurement", "load", "server", "analysis", "cluster")
-FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).rglob("*.yaml"))
+FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).glob("*.yaml"))
 NEEDS = {
     "cluster=address": ["cluster.address=10.0.0.1:6379"],
     **{f"load={law}": ["load.rate_per_s=40"] for law in ("periodic", "poisson", "gamma")},

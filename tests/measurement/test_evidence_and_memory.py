@@ -82,6 +82,19 @@ def test_counters_are_those_of_the_kernel_and_null_where_it_has_none(
     assert (counters.steal_ns // tick_ns, *kernel) == found
 
 
+def test_energy_is_that_of_all_packages_or_null(tmp_path: Path) -> None:
+    for zone, name in {"intel-rapl:0": "package-0", "intel-rapl:0:0": "core", "intel-rapl:1": "package-1", "intel-rapl:2": "psys"}.items():
+        (tmp_path / zone).mkdir()
+        (tmp_path / zone / "name").write_text(f"{name}\n")
+        (tmp_path / zone / "energy_uj").write_text("1000\n")
+    first, second = files = evidence.find_energy_files(tmp_path)
+    before, _, after = read_counters((0,), energy_files=files), first.write_text("1500\n"), read_counters((0,), energy_files=files)
+    pairs = ((before, after), (after, before), (before, read_counters((0,))))
+    assert [difference(*pair)["package_energy_uj"] for pair in pairs] == [500, None, None]
+    second.unlink()
+    assert evidence.find_energy_files(tmp_path) == []
+
+
 @pytest.mark.parametrize(("garbage", "expected"), [(False, [2, "off", "on", 0, "off", "on", 2, "off", "on"]), (True, ["on"] * 3)])
 def test_garbage_is_collected_before_what_is_timed_and_not_within(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, garbage: bool, expected: list[object]

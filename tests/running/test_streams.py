@@ -7,6 +7,7 @@ from typing import Any
 
 import null_trials
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from null_trials import null_document, planned
 
@@ -88,6 +89,25 @@ def test_the_response_clock_stands_in_every_table_and_first(measure: Callable[..
     assert not any(row["certified"] for row in results.tables["deadline"].to_pylist())
     assert "Schedules of numbers under poisson 100/s" in to_report(results)
     assert "<option>response</option><option>total</option>" in render(results)
+
+
+@pytest.mark.parametrize("load", [None, POISSON], ids=["closed", "load"])
+def test_goodput_is_that_of_the_stored_files(measure: Callable[..., Campaign], load: dict[str, Any] | None) -> None:
+    """Of ten answers one is wrong, and one fails: both are requests all the same."""
+    campaign = measure(load, raises_on=(3,), max_errors=99)
+    trial = campaign.directory / "trials" / campaign.trials()[0].trial_id
+    timings, rounds, samples = (pq.read_table(trial / name) for name in ("timings", "rounds", "predictions.parquet"))
+    stages = ["preprocess_ns", "inference_ns", "postprocess_ns", *(["queue_ns"] if load else [])]
+    times = np.sum([timings[name].to_numpy() for name in stages], axis=0)  # not a number where one failed
+    right = samples["score_top1"].to_numpy()[timings["sample"].to_numpy()] == 1
+    span_s, requests, median = rounds["duration_ns"].to_numpy().sum() / 1e9, timings.num_rows, float(np.nanmedian(times)) // 1
+    if load:
+        streams = rounds["stream"].to_numpy()[timings["round"].to_numpy()]
+        arrivals = [timings["arrival_ns"].to_numpy()[streams == stream] for stream in np.unique(streams)]
+        span_s, requests = sum(np.ptp(one) for one in arrivals) / 1e9, sum(one.size - 1 for one in arrivals)
+    [row] = [row for row in analysed(campaign, thresholds_ms=(median / 1e6,)).rows("goodput") if row["threshold_ns"] == median]
+    assert row["on_time_per_s"] == pytest.approx(requests / span_s * (times <= median).mean())
+    assert row["right_per_s"] == pytest.approx(requests / span_s * ((times <= median) & right).mean())
 
 
 def test_what_waits_too_long_ends_the_stream_and_is_no_failure(measure: Callable[..., Campaign]) -> None:

@@ -19,6 +19,7 @@ from orchestrator.stats.constants import STREAMS_TO_KEEP
 
 ESTIMATE = ("estimate_per_s", "estimate_low_per_s", "estimate_high_per_s")
 UNKNOWN = ("rate_per_s", "least_share", "mean", "interval_low", "interval_high", "confidence")
+RIGHT = ("right_per_s", "right_low", "right_high")
 # Of a search that has measured no rate.
 NOTHING = {
     **dict.fromkeys(UNKNOWN),
@@ -98,6 +99,15 @@ NOTHING = {
         ),
         Column("interval_low", "float?", "lower limit of its interval"),
         Column("interval_high", "float?", "upper limit"),
+        Column(
+            "right_per_s",
+            "float?",
+            "answers a second that were right and in time, see `goodput.parquet`",
+            "right and in time",
+            "per_s [right_low, right_high]",
+        ),
+        Column("right_low", "float?", "lower limit of its interval"),
+        Column("right_high", "float?", "upper limit"),
         Column("confidence", "float?", "confidence of that interval"),
         Column(
             "verdict",
@@ -184,6 +194,7 @@ NOTHING = {
                 "rate_per_s": "offered",
                 "delivered_per_s": "delivered",
                 "mean": "kept",
+                "right_per_s": "right and in time",
                 "streams_kept": "streams kept",
                 "streams": "of streams",
                 "verdict": "verdict",
@@ -201,6 +212,7 @@ def capacity(context: Context) -> Iterator[Row]:
     question = context.campaign.capacity
     flags = {trial_id: found for group in context.groups for trial_id, found in group.flags.items()}
     delivered = {row["trial"]: row["delivered_per_s"] for row in context.rows["load"]}
+    useful = {(row["trial"], row["threshold_ns"]): row for row in context.rows["goodput"]}
     searches = searches_of([data for group in context.groups for data in group.trials], question)
     needed = None
     if question is not None and question.minutes is not None:
@@ -214,6 +226,7 @@ def capacity(context: Context) -> Iterator[Row]:
             ideal = ideal_quality(data.judged(data.metric)) if data else math.nan
             if data is None or search.asked is None or math.isnan(ideal):
                 continue  # it was not measured, or there is nothing to be right about
+            rate = search.rates and data.trial_id, search.asked.deadline.ns
             estimate = [None if one in (0, math.inf) else one for one in search.estimate or ()]
             yield {
                 **data.record.labels(),
@@ -231,6 +244,7 @@ def capacity(context: Context) -> Iterator[Row]:
                 "certified_per_s": search.certified and search.certified.rate_per_s,
                 "ending": search.ending,
                 **own,
+                **{name: useful.get(rate, {}).get(name) for name in RIGHT},
                 "minutes": None if question is None or search.rates else question.minutes,
                 "minutes_needed": needed if search.next_rates().rates else None,
                 "flags": list(flags[data.trial_id]),

@@ -284,13 +284,24 @@ def figure_of(
 def together(
     data: TrialData, metric: str, bounds_ms: Mapping[ClockName, float], flags: Sequence[str]
 ) -> Iterator[Row]:
-    """Yield the row of a set of bounds: an answer is on time when each clock keeps its own.
+    """Yield the row of a set of bounds: an answer is on time when each clock keeps its own."""
+    if (found := joined(data, bounds_ms)) is not None:
+        known, name, threshold = found
+        if (figure := figure_of(known, metric)) is not None:
+            yield from figure.rows({name: (threshold,)}, flags)
 
-    The set stands as a clock whose time is that of the first, as late as the latest of the set.
+
+def joined(
+    data: TrialData, bounds_ms: Mapping[ClockName, float]
+) -> tuple[TrialData, Clock, Threshold] | None:
+    """Return a trial with a set of bounds as one more clock and its threshold.
+
+    Its time is that of the first clock, as late as the latest of the set. None without bounds, or
+    where the trial lacks a clock.
     """
     clocks = [Clock(name) for name in bounds_ms]
     if not clocks or any(clock not in data.times for clock in clocks):
-        return
+        return None
     bounds = [thresholds_from_ms([bound])[0] for bound in bounds_ms.values()]
     ns = [bound.ns for bound in bounds]
     name = cast(Clock, " and ".join(clocks))  # of several clocks, which is none of them
@@ -302,9 +313,7 @@ def together(
             name: latest([data.inferences[clock] for clock in clocks], ns),
         },
     )
-    threshold = Threshold(" and ".join(bound.label for bound in bounds), ns[0], "absolute")
-    if (figure := figure_of(known, metric)) is not None:
-        yield from figure.rows({name: (threshold,)}, flags)
+    return known, name, Threshold(" and ".join(bound.label for bound in bounds), ns[0], "absolute")
 
 
 def latest(times: Sequence[NDArray[np.float64]], bounds: Sequence[int]) -> NDArray[np.float64]:

@@ -1,10 +1,13 @@
+"""Keys of `analysis`: how long users wait, and published bounds."""
+
 from pathlib import Path
 
 import pytest
 from refusals import refused
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.composition import override_analysis
+from orchestrator.configuration.composer import Composer
+from orchestrator.configuration.composition import compose_trials, override_analysis
 from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.contracts import Code, InputError
 from orchestrator.stats.tail_quality import LognormalTolerance, TolerancePoints
@@ -12,11 +15,6 @@ from orchestrator.stats.tail_quality import LognormalTolerance, TolerancePoints
 
 def chosen(text: str, stored: AnalysisConfig | None = None) -> AnalysisConfig:
     return override_analysis(stored or AnalysisConfig(), [f"analysis.tolerance={text}"])
-
-
-def test_no_law_is_the_default_and_leaves_no_trace() -> None:
-    assert AnalysisConfig().tolerance is None
-    assert "tolerance" not in AnalysisConfig().model_dump(mode="json")
 
 
 @pytest.mark.parametrize(
@@ -83,3 +81,34 @@ def test_a_file_of_another_form_is_refused(content: str, tmp_path: Path) -> None
     with pytest.raises(InputError) as caught:
         chosen(f"{{csv: {path}}}")
     assert (caught.value.code in ("unreadable", "invalid"), caught.value.key, caught.value.value) == (True, "analysis.tolerance.csv", path)
+
+
+# In ms: from arrival to answer, or from arrival to first token and from token to token (loadgen/mlperf.conf).
+PUBLISHED = {
+    "resnet50_server": [15], "retinanet_server": [100], "bert_server": [130], "dlrm_v2_server": [60], "rnnt_server": [1000],
+    "gptj_server": [20_000], "stable_diffusion_xl_server": [20_000], "llama2_70b_server": [2000, 200],
+    "llama2_70b_interactive": [450, 40], "mixtral_8x7b_server": [2000, 200], "llama3_1_8b_server": [2000, 100],
+    "llama3_1_8b_interactive": [500, 30], "llama3_1_405b_server": [6000, 175], "llama3_1_405b_interactive": [4500, 80],
+    "deepseek_r1_server": [2000, 80], "deepseek_r1_interactive": [1500, 15],
+}  # fmt: skip
+
+
+def test_every_profile_holds_what_was_published() -> None:
+    with Composer() as composer:
+        names = composer.profiles()
+    found = {name: override_analysis(AnalysisConfig(), [f"analysis.bounds={name}"]).bounds for name in names}
+    assert {name: list(one.bounds_ms.values()) for name, one in found.items()} == {f"mlperf/{name}": ms for name, ms in PUBLISHED.items()}
+    assert {(one.name == name, one.share, one.load, one.seconds, *one.bounds_ms) for name, one in found.items()} == {
+        (True, 0.99, "poisson", 600, *clocks) for clocks in (["response"], ["first_token", "per_token"])
+    }
+
+
+def test_one_profile_replaces_another_as_a_whole() -> None:
+    stored = override_analysis(AnalysisConfig(), ["analysis.bounds=mlperf/bert_server", "analysis.seed=3"])
+    (document,) = compose_trials(["model=efficientnet_lite0", "task=imagenet_samples", "analysis.bounds=mlperf/gptj_server"]).documents
+    other = override_analysis(stored, ["analysis.bounds=mlperf/gptj_server"])
+    assert (other.bounds, other.seed) == (parse_campaign(document).analysis.bounds, 3)
+    assert AnalysisConfig.model_validate(other.model_dump(mode="json")) == other
+    assert override_analysis(stored, ["analysis.bounds=null"]).bounds is None
+    with refused("unknown", "analysis.bounds", "mlperf/bert"):
+        override_analysis(stored, ["analysis.bounds=mlperf/bert"])
