@@ -187,4 +187,4 @@ def test_bounds_are_judged_one_by_one_and_kept_together() -> None:
     times = {**data.times, Clock.FIRST_TOKEN: first, Clock.PER_TOKEN: each}
     [row] = rows_made("bounds", [replace(data, times=times, inferences=times, evidence={"duration_ns": np.full(ROUNDS, 1e9)})], analysis)
     assert (row["within"], row["least_within"], row["mean"]) == pytest.approx((236 / 240, 238 / 240, 236 / 240))
-    assert (row["passes"], row["unmet"]) == ("yes", ["1 s, not 600 s", "data digits, not faces", "240 requests, not 838"])
+    assert (row["passes"], row["unmet"]) == ("yes", ["1 s instead of 600 s", "data digits instead of faces", "240 requests instead of 838"])

@@ -121,9 +121,9 @@ def unmet(data: TrialData, profile: BoundsConfig, least: float) -> Iterator[str]
     trial, spans = data.record.trial, spans_ns(data.evidence)
     lasted_s = float((np.nanmax if trial.load.is_open else np.nansum)(spans)) / SECOND_NS
     if profile.load not in (None, trial.load.name):
-        yield f"arrivals {trial.load.name}, not {profile.load}"
+        yield f"arrivals {trial.load.name} instead of {profile.load}"
     if lasted_s < profile.seconds:
-        yield f"{lasted_s:.0f} s, not {profile.seconds:g} s"
+        yield f"{lasted_s:.0f} s instead of {profile.seconds:g} s"
     part = "" if trial.task.limit is None else f"{trial.task.limit} samples of "
     for what, here, named in (
         ("model", trial.model.stands_for, profile.models),
@@ -131,9 +131,9 @@ def unmet(data: TrialData, profile: BoundsConfig, least: float) -> Iterator[str]
     ):
         names = [re.sub(r"[\W_]", "", one).lower() for one in (here, *named)]
         if named and names[0] not in names[1:]:
-            yield f"{what} {here}, not {named[0]}"
+            yield f"{what} {here} instead of {named[0]}"
     requests = data.times[data.clock].size
     if least >= profile.share:
         needed = samples_to_certify(100 * profile.share, CERTAINTY, round((1 - least) * requests))
         if requests < needed:
-            yield f"{requests} requests, not {needed}"
+            yield f"{requests} requests instead of {needed}"
