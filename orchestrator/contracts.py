@@ -115,7 +115,7 @@ class Sample:
         the label a stratified subset is drawn by.
     slices
         named groups this sample belongs to, for quality by group: ``{"class": "tabby"}``. None by default; `doubling_range` makes groups
-        of numbers.
+        of numbers. Samples of one ``conversation`` are its turns and stand next to each other: a server is asked for one after the other.
     path, payload
         where the encoded bytes are: a file, or the bytes themselves. Exactly one is set.
     """
@@ -297,6 +297,8 @@ class Task(Protocol):
 
     def samples(self) -> Sequence[Sample]:
         """Return all samples in a fixed order. Raises InputError for a bad row or a missing file."""
+
+    # A task of text answers may also have ``answer(text: str) -> Any``: what an answer in words says, by which `import` grades it.
 
     def decode(self, encoded: bytes) -> Any:
         """Turn encoded bytes into what models of this kind preprocess: an RGB ``PIL.Image.Image``, a ``str``."""

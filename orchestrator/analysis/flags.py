@@ -104,8 +104,8 @@ FLAGS = {
         ),
         Flag(
             "no quality",
-            "the file holds no scores: on_time is the share of answers in time, right or wrong",
-            "import scores",
+            "nothing judges the answers: on_time is the share of answers in time, right or wrong",
+            of_imported="import scores",
         ),
         Flag(
             "rounds by time",

@@ -5,6 +5,7 @@ The words are those of the documentation: a *trial* is one model x task x system
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ByteSize, Field, ValidationError, model_validator
@@ -246,6 +247,12 @@ class Trial(Frozen):
             return 1
         return self.server.in_flight or (MOST_UNASKED_IN_FLIGHT if self.load.is_open else 1)
 
+    @property
+    def replays_its_task(self) -> bool:
+        """Whether task and load name one trace: its k-th arrival asks for the k-th sample."""
+        file = self.task.options.get("file")
+        return self.load.file is not None and isinstance(file, str) and str(Path(file).expanduser().absolute()) == self.load.file
+
     @model_validator(mode="after")
     def _blocks_fit(self) -> Self:
         asked, load = self.server.is_asked, self.load
@@ -308,17 +315,18 @@ TRIAL_KEYS = ("model", "task", "system", "runtime", "measurement", "load", "serv
 
 def parse_trial(document: Mapping[str, Any]) -> Trial:
     """Return the trial that one composed document describes. Raises InputError, naming the first value that breaks a rule."""
-    trial = _validate(Trial, {key: document[key] for key in TRIAL_KEYS if document.get(key)})
+    trial = parse_block(Trial, {key: document[key] for key in TRIAL_KEYS if document.get(key)})
     refuse_empty_streams(trial.load)
     return trial
 
 
 def parse_campaign(document: Mapping[str, Any]) -> CampaignConfig:
     """Return what is common to all trials. Raises InputError."""
-    return _validate(CampaignConfig, {key: value for key, value in with_tolerance_file(document).items() if key not in TRIAL_KEYS})
+    return parse_block(CampaignConfig, {key: value for key, value in with_tolerance_file(document).items() if key not in TRIAL_KEYS})
 
 
-def _validate(model: type[T], data: Mapping[str, Any]) -> T:
+def parse_block(model: type[T], data: Mapping[str, Any]) -> T:
+    """Return keys as their model has them. Raises InputError."""
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -22,7 +22,7 @@ EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
 OF_A_SERVER = ("command", "environment", "settings", "version_command")  # keys of the block ``server`` that may hold expressions
-PATH_OPTIONS = ("path", "root")  # options of models and tasks that are paths by their name
+PATH_OPTIONS = ("path", "root", "file")  # options of models and tasks that are paths by their name
 
 
 @dataclass(frozen=True)

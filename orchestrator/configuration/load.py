@@ -47,6 +47,13 @@ class LoadConfig(Frozen):
     batch_wait_ms: float = Field(
         0.0, ge=0, le=10**6, description="an incomplete batch starts this long after the arrival of its oldest sample"
     )
+    think_s: float = Field(
+        0.0,
+        ge=0,
+        le=LONGEST_STREAM_S,
+        exclude_if=lambda think_s: not think_s,
+        description="of a task of conversations: time from an answer to the arrival of the next turn",
+    )
     stream_s: float | None = Field(
         None, gt=0, le=LONGEST_STREAM_S, description="length of a stream; null takes the longer of 10 s and two rounds"
     )
@@ -71,9 +78,10 @@ class LoadConfig(Frozen):
         if not self.is_open:
             return "closed"
         pace = f"x{self.speed:g}" if self.rate_per_s is None else f"{self.rate_per_s:g}/s"
+        think = [f"thinking {self.think_s:g} s"] if self.think_s else []
         burst = [f"burstiness {self.burstiness:g}"] if self.name == "gamma" else []
         group = [f"in groups of {self.group}"] if self.group > 1 else []
-        return " ".join([self.name, pace, *burst, *group, *([self.policy] if self.policy != "queue" else [])])
+        return " ".join([self.name, pace, *burst, *group, *think, *([self.policy] if self.policy != "queue" else [])])
 
     @property
     def all_words(self) -> str:

@@ -41,6 +41,8 @@ class Arrivals:
         arrivals waiting beyond this end the stream: the server is overloaded.
     stop, round_ends
         int64, one place: not 0 where the stream is to end with a round; and the first arrivals after the rounds, ascending.
+    think_ns
+        from the answer to a turn of a conversation to the arrival of the next one; of these ``due`` counts for the first alone.
     """
 
     due: Sequence[int]
@@ -48,19 +50,20 @@ class Arrivals:
     most_waiting: int = NEVER
     stop: memoryview | None = None
     round_ends: Sequence[int] = ()
+    think_ns: int = 0
 
 
 class Requests:
-    """The requests of one round or stream, handed out one by one in their order until it is ``over``."""
+    """The requests of one round or stream, handed out by conversation in their order until it is ``over``."""
 
-    def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Served) -> None:
-        self._count, self._clock, self._arrivals, self._asked = count, clock, arrivals, asked
+    def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Served, bounds: Sequence[int]) -> None:
+        self._count, self._clock, self._arrivals, self._asked, self._bounds = count, clock, arrivals, asked, bounds
         self._turn = threading.Lock()
         self._next = 0
         self.over = False
 
-    def take(self, wait_until: WaitUntil | None) -> int | None:
-        """Return the next request, None where there is none any more. Under load this waits until shortly before its moment.
+    def take(self, wait_until: WaitUntil | None) -> range | None:
+        """Return the next conversation, None where there is none any more. Under load this waits until shortly before its moment.
 
         A stream ends early where the user stops before the first request of a round, or where too many arrivals wait already.
         """
@@ -79,8 +82,8 @@ class Requests:
                     self._asked.overloaded, self._asked.arrived, self.over = True, arrived, True
                 if self.over:
                     return None
-            self._next = self._asked.arrived = number + 1
-            return number
+            self._next = self._asked.arrived = self._bounds[bisect_right(self._bounds, number)]
+            return range(number, self._next)
 
 
 class InFlight:
@@ -108,6 +111,7 @@ class InFlight:
         first_raised: list[TracebackException] | None = None,
         arrivals: Arrivals | None = None,
         most: int | None = None,
+        bounds: Sequence[int] | None = None,
     ) -> Served:
         """Send all requests of a round or a stream, each once, and return what came of them.
 
@@ -122,18 +126,23 @@ class InFlight:
             when they are to be sent; None in a closed loop.
         most
             on their way at once, where that is less than ``most`` of all.
+        bounds
+            the first request of each conversation, whose requests wait for one another, and the number of all; None: each stands alone.
         """
         count = len(batches)
         asked = Served([None] * count, {}, [None] * count)
-        requests = Requests(count, clock, arrivals, asked)
-        moments: Sequence[int] = () if arrivals is None else arrivals.due
+        requests = Requests(count, clock, arrivals, asked, range(count + 1) if bounds is None else bounds)
 
         def one_by_one() -> None:
             wait_until = None if arrivals is None else arrivals.make_wait()
-            while (number := requests.take(wait_until)) is not None:
-                if wait_until is not None and moments[number] > clock():
-                    wait_until(moments[number])
-                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, self.hide)
+            while (conversation := requests.take(wait_until)) is not None:
+                for number in conversation:
+                    if wait_until is not None and arrivals is not None:
+                        is_first = number == conversation[0]
+                        moment = arrivals.due[number] if is_first else stamps[STAMPS * (number - 1) + 3] + arrivals.think_ns
+                        if moment > clock():
+                            wait_until(moment)
+                    ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, self.hide)
 
         threads = min(self.most if most is None else min(most, self.most), count)
         if self._pool is None or threads == 1:

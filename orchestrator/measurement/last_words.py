@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,15 @@ def told(words: LastWords, preparing: bool, stream: bool) -> str:
 
 
 def rounds_left(
-    trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int | None = None
+    trial: Trial,
+    found: Stamps,
+    number: int,
+    samples: int,
+    process: int,
+    in_flight: InFlight,
+    message: str,
+    visit: int | None = None,
+    turns: Sequence[int] | None = None,
 ) -> Rounds:
     """Return what a process that is gone has left, as far as it came: the round in flight, or its stream up to the last round that began.
 
@@ -104,6 +113,8 @@ def rounds_left(
         ``timeout`` or ``error``, and what is known of the samples under way.
     visit
         the visit that they belong to.
+    turns
+        of each conversation, None where there are none.
 
     Raises
     ------
@@ -113,11 +124,13 @@ def rounds_left(
     common = {"process": process, "visit": visit}
     if trial.load.is_open:
         assert visit is not None
-        schedule = schedule_of(trial, samples, visit)
+        schedule = schedule_of(trial, samples, visit, turns)
         arrivals = schedule.moments_ns.size
         if len(found.stamps) < arrivals:
             raise TrialFailed(f"the process left stamps of {len(found.stamps)} arrivals, and its stream has {arrivals}", FAULT)
-        stream = Stream(schedule, found.stamps[:arrivals], found.origin_ns, in_flight, lanes=trial.in_flight)
+        stamps = found.stamps[:arrivals]
+        schedule = schedule.came(stamps, found.origin_ns, round(trial.load.think_s * 1e9))
+        stream = Stream(schedule, stamps, found.origin_ns, in_flight, lanes=trial.in_flight)
         stream.refuse_impossible()
         seen = np.flatnonzero(stream.stamps[:, 3])
         count = stream.last_round(int(seen[-1]) + 1 if seen.size else 0) + 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from traceback import TracebackException
 from typing import Any
 
@@ -51,6 +52,8 @@ class TimedRounds:
         what waits for the trial's GPUs, None without one.
     asking
         what sends requests to the trial's server, None without one.
+    turns
+        of each conversation, in the order of the samples; None where the task has none.
     first_answers
         by sample, as the first warm-up round gives them; None for a sample that nothing has answered yet.
     """
@@ -66,6 +69,7 @@ class TimedRounds:
     monotonic: Clock
     cuda: CudaStages | None = None
     asking: InFlight | None = None
+    turns: Sequence[int] | None = None
     first_answers: list[Any] = field(default_factory=list)
     _visit: int | None = None
 
@@ -130,7 +134,8 @@ class TimedRounds:
         self.scratch.begin(number, monotonic_ns, wall_ns)
         before = self.around.counters()
         started = self.clock()
-        asked = self._ask(batches, self.scratch.stamps, self.lanes, first_raised)
+        bounds = None if self.turns is None else list(accumulate(self.turns, initial=0))
+        asked = self._ask(batches, self.scratch.stamps, self.lanes, first_raised, bounds)
         duration_ns = self.clock() - started
         measured = self.around.end(before)
         if visit is not None:
@@ -150,11 +155,18 @@ class TimedRounds:
         timed = Timed(number, stamps, groups, errors, None if asked.errors else cuda_ns, asked.replies)
         return timed, round_tables.round_row(number, wall_ns, monotonic_ns, duration_ns, common), changed, self.told(first_raised)
 
-    def _ask(self, batches: Sequence[Any], stamps: memoryview, most: int, first_raised: list[TracebackException] | None = None) -> Served:
+    def _ask(
+        self,
+        batches: Sequence[Any],
+        stamps: memoryview,
+        most: int,
+        first_raised: list[TracebackException] | None = None,
+        bounds: Sequence[int] | None = None,
+    ) -> Served:
         """Have batches answered one after the other, by a server as many at once as ``most`` says."""
         if self.asking is None:
             return Served(*run_batches(batches, self.stages, stamps, self.clock, first_raised))
-        return self.asking.ask(batches, self.stages, stamps, self.clock, first_raised, most=most)
+        return self.asking.ask(batches, self.stages, stamps, self.clock, first_raised, most=most, bounds=bounds)
 
     def _compared(self, answers: Sequence[Any], unanswered: Collection[int]) -> tuple[pa.Table | None, dict[str, Any]]:
         """Return what a round answered differently than at first, and what its row says of that."""
@@ -203,7 +215,7 @@ class TimedRounds:
         It ends early, after a whole round, where its backlog grows too long or the user stops.
         """
         trial, scratch, clock, stages = self.trial, self.scratch, self.clock, self.stages
-        schedule = schedule_of(trial, len(self.items), visit)
+        schedule = schedule_of(trial, len(self.items), visit, self.turns)
         self.around.find_own_processes()
         items = [self.items[sample] for sample in schedule.samples]
         service = service_of(trial.load, trial.measurement.batch, mean_rate(trial))
@@ -221,8 +233,8 @@ class TimedRounds:
         if self.asking is None:
             served = serve(due, items, stages, stamps, service, clock, wait_until, first_raised, stop, ends)
         else:
-            arrivals = Arrivals(due, self.wait, service.most_waiting, stop, ends)
-            served = self.asking.ask([(item,) for item in items], stages, stamps, clock, first_raised, arrivals)
+            arrivals = Arrivals(due, self.wait, service.most_waiting, stop, ends, round(trial.load.think_s * 1e9))
+            served = self.asking.ask([(item,) for item in items], stages, stamps, clock, first_raised, arrivals, bounds=schedule.bounds)
         ended_ns = clock()
         measured = self.around.end(before)
         self.refuse_other_cores()
@@ -230,7 +242,9 @@ class TimedRounds:
             self.cuda.take_times_ns()
         if self.asking is not None:
             self.asking.doubt(served, stamps)
-        stream = Stream(schedule, scratch.array()[: len(due)], origin, never="dropped", lanes=trial.in_flight, replies=served.replies)
+        came = scratch.array()[: len(due)]
+        schedule = schedule.came(came, origin, round(trial.load.think_s * 1e9))
+        stream = Stream(schedule, came, origin, never="dropped", lanes=trial.in_flight, replies=served.replies)
         stream.refuse_impossible(ended_ns)
         if self.asking is None:
             answers = round_tables.answers_by_arrival(stream.stamps, served.answers)

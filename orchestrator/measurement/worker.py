@@ -24,7 +24,7 @@ from orchestrator.measurement.timing import Clock, Stages
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.inspection import Inspector, Subject
-from orchestrator.subject.samples import batches_of_round
+from orchestrator.subject.samples import CONVERSATION, batches_of_round, turns_of
 from orchestrator.subject.schedule import schedule_of
 from orchestrator.subject.targets import message_with_place
 
@@ -156,8 +156,9 @@ class Worker:
     def _timed_rounds(self, subject: Subject, model: LoadedModel, around: AroundRounds) -> TimedRounds:
         trial = self._trial
         items, stages = stages_for(trial.task.preload, subject.samples, subject.task, model)
+        turns = turns_of(sample.slices.get(CONVERSATION) for sample in subject.samples)
         # So many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too.
-        arrivals = schedule_of(trial, len(items), 0).moments_ns.size if trial.load.is_open else 0
+        arrivals = schedule_of(trial, len(items), 0, turns).moments_ns.size if trial.load.is_open else 0
         scratch = Scratch(self._scratch_path, max(len(batches_of_round(trial, len(items), 0)), arrivals))
         cuda = None
         if gpus := trial.system.gpus:
@@ -167,7 +168,7 @@ class Worker:
             stages = cuda.stages
         return TimedRounds(
             trial, self._process, items, stages, scratch, around, lambda: refuse_other_cores(self._placement, self._pin),
-            self._clock, self._monotonic, cuda, self._asking,
+            self._clock, self._monotonic, cuda, self._asking, turns,
         )  # fmt: skip
 
     @tracebacks_kept()

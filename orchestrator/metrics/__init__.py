@@ -20,6 +20,7 @@ from orchestrator.metrics.interface import (
 
 __all__ = [
     "METRICS",
+    "ON_TIME",
     "Answers",
     "Judged",
     "MeanMetric",
@@ -46,11 +47,14 @@ METRICS = {
     "map_large": "orchestrator.metrics.detection:MapLarge",
     "map_medium": "orchestrator.metrics.detection:MapMedium",
     "map_small": "orchestrator.metrics.detection:MapSmall",
+    "on_time": "orchestrator.metrics.accuracy:OnTime",
     "subject_accuracy": "orchestrator.metrics.accuracy:SubjectAccuracy",
     "top1": "orchestrator.metrics.accuracy:Top1",
     "top5": "orchestrator.metrics.accuracy:Top5",
     "word_f1": "orchestrator.metrics.accuracy:WordF1",
 }
+# The score of an answer that nobody has judged: its mean is the share of answers in time.
+ON_TIME = "on_time"
 ENTRY_POINTS = "orchestrator.metrics"
 # A class and its ``name`` in the text of a file.
 NAMED = re.compile(

@@ -59,6 +59,21 @@ class Accuracy:
         return np.array([choice == truth for choice, truth in pairs], dtype=np.float64)
 
 
+class OnTime:
+    """Share of answers in time, right or wrong, where nothing says what is right.
+
+    Examples
+    --------
+    >>> OnTime().score(Answers(predictions=["Rome", None], references=[None, None]))
+    array([1., 1.])
+    """
+
+    name = "on_time"
+
+    def score(self, answers: Answers) -> NDArray[np.float64]:
+        return np.ones(len(answers.predictions))
+
+
 @dataclass(frozen=True)
 class TopK:
     """Top-k accuracy: share of samples whose right class is among the ``k`` likeliest.

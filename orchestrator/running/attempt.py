@@ -33,6 +33,8 @@ class RoundCalls:
         number of the first round to ask for.
     samples
         of a round.
+    turns
+        of the longest conversation, 1 where there are none: these requests wait for one another.
 
     Attributes
     ----------
@@ -40,7 +42,7 @@ class RoundCalls:
         number of the round that a fault belongs to: the first one of the call that was waited for last.
     """
 
-    def __init__(self, session: Session, trial: Trial, next_round: int, samples: int, stop: threading.Event) -> None:
+    def __init__(self, session: Session, trial: Trial, next_round: int, samples: int, stop: threading.Event, turns: int = 1) -> None:
         self.at = next_round
         self._session = session
         self._measurement = trial.measurement
@@ -52,7 +54,7 @@ class RoundCalls:
         # A request that fails is an outcome, and no number of them ends the trial.
         self._may_raise = trial.measurement.max_errors
         if trial.server.is_asked:
-            self._limit_s += trial.server.timeout_s * (1 if trial.load.is_open else samples)
+            self._limit_s += trial.server.timeout_s * (turns if trial.load.is_open else samples) + trial.load.think_s * turns
             self._may_raise = MOST_ERRORS
         self._streams = trial.load.is_open
         if self._streams:

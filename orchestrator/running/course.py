@@ -11,6 +11,7 @@ from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.last_words import rounds_left
+from orchestrator.metrics import ON_TIME
 from orchestrator.running.book import TrialBook, refuse_changed
 from orchestrator.running.trial_judge import TrialJudge, clocks, judge_samples, placement_flags, quality_flags
 from orchestrator.stats.constants import PAUSE
@@ -19,6 +20,7 @@ from orchestrator.stats.times import primary_of
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import Fault
 from orchestrator.storage.schema import InFlight
+from orchestrator.subject.samples import CONVERSATION, turns_of
 
 MOST_UNASKED = 64  # So many calls wait at most until the rule is asked about their rounds, which are in memory
 
@@ -93,6 +95,7 @@ class Course:
                 flags.append(f"a later process answers {different} samples otherwise")
             self.book.store_prepared(None, prepared.warmup)
         flags += placement_flags(self._trial, record.placement, prepared.placement)
+        flags += ["no quality"] * (prepared.metrics[0] == ON_TIME)
         flags += quality_flags(prepared.facts, self._judge.primary.ideal(), self._judge.other_categories)
         self.book.change(
             "running",
@@ -136,6 +139,12 @@ class Course:
             yield observation, elapsed_s
 
     @property
+    def turns(self) -> list[int] | None:
+        """How many turns each conversation of the trial has; None where its task has none."""
+        samples, name = None if self._judge is None else self._judge.samples, f"slice_{CONVERSATION}"
+        return None if samples is None or name not in samples.column_names else turns_of(samples.column(name).to_pylist())
+
+    @property
     def may_stop_at(self) -> int:
         """The fewest rounds, of those to come, after which the rule may stop."""
         return int(getattr(self._rule, "may_stop_at", 0))
@@ -168,8 +177,9 @@ class Course:
         """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""
         assert self._judge is not None
         outcome: InFlight = "timeout" if fault.name == "hang" else "error"
-        samples = self._judge.samples.num_rows
-        rounds = rounds_left(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
+        samples = self._judge.samples
+        told = self._trial, left, self.next_round, samples.num_rows, fault.process, outcome, fault.message, self.visit
+        rounds = rounds_left(*told, self.turns)
         self.take(rounds)
         self.book.store_rounds(rounds)
 

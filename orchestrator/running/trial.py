@@ -213,7 +213,8 @@ class TrialRun:
         if prepared is None:
             return self._let_go(course)
         course.prepared(prepared)
-        self._calls = RoundCalls(self._process.session, self._planned.trial, course.next_round, prepared.samples.num_rows, self._stop)
+        samples, longest = prepared.samples.num_rows, max(course.turns or (1,))
+        self._calls = RoundCalls(self._process.session, self._planned.trial, course.next_round, samples, self._stop, longest)
         self._observer.trial_prepared(self._planned, prepared)
         return None
 

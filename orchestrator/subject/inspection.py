@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from orchestrator.configuration.fields import DeviceKind
 from orchestrator.contracts import InputError, Model, Sample, Task
 from orchestrator.subject.digests import digest_files
 from orchestrator.subject.samples import (
+    CONVERSATION,
     check_classes,
     check_names,
     class_range,
@@ -22,8 +23,9 @@ from orchestrator.subject.samples import (
     digest_lines,
     draw_subset,
     estimate_decoded,
+    turns_of,
 )
-from orchestrator.subject.schedule import schedule_of
+from orchestrator.subject.schedule import refuse_torn, schedule_of
 from orchestrator.subject.server import check_server
 from orchestrator.subject.targets import check_packages, faults_of, resolve
 
@@ -119,10 +121,12 @@ class Inspector:
         model, of_model = self._model(trial, model_options)
         task, samples, classes, of_task = self._task(trial, task_options)
         check_classes(f"model {trial.model.name}", trial.model.classes, classes)
+        turns = turns_of(sample.slices.get(CONVERSATION) for sample in samples)
+        refuse_torn(trial, turns)
         inspection = replace(
             of_task,
             **{**of_model, **({"model_digest": "unknown"} if trial.server.is_asked else {})},
-            load_digest=self._check_load(trial, len(samples)),
+            load_digest=self._check_load(trial, len(samples), turns),
         )
         return Subject(model, task, samples, inspection)
 
@@ -149,11 +153,11 @@ class Inspector:
             fetches = model.fetches() if hasattr(model, "fetches") else None
         return Look(inspection, missing, fetches)
 
-    def _check_load(self, trial: Trial, samples: int) -> str | None:
+    def _check_load(self, trial: Trial, samples: int, turns: Sequence[int] | None = None) -> str | None:
         """Return the digest of the file of arrival times, where there is one. Raises InputError for a schedule that cannot be drawn."""
         if not trial.load.is_open:
             return None
-        schedule_of(trial, samples, 0)
+        schedule_of(trial, samples, 0, turns)
         return None if trial.load.file is None else digest_files([Path(trial.load.file)], self._digest_cache)[0]
 
     def _check_server(self, trial: Trial) -> None:

@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from orchestrator.subject.digests import digest_files
 
 DECODED_FOR_ESTIMATE = 8
 SIZE = "size"
+# The slice whose groups are conversations: their samples are turns, which stand next to each other.
+CONVERSATION = "conversation"
 PICTURES = ("image_classification", "object_detection")
 NUMBERS = re.compile("([0-9]{1,15})")
 
@@ -220,6 +223,19 @@ def _apart(times: Times, order: Samples, size: int) -> int | None:
     ran = times[order]
     differing = np.flatnonzero(ran != np.repeat(ran[::size], size)[: ran.size])
     return int(order[differing[0]]) if differing.size else None
+
+
+def turns_of(conversations: Iterable[str | None]) -> list[int] | None:
+    """Return how many turns each conversation has, of the conversation of each sample; None where no sample belongs to one.
+
+    Examples
+    --------
+    >>> turns_of(["a", "a", "b", None, None])
+    [2, 1, 1, 1]
+    """
+    found = list(conversations)
+    runs = groupby(enumerate(found), key=lambda pair: pair[0] if pair[1] is None else pair[1])
+    return [sum(1 for _ in members) for _, members in runs] if any(found) else None
 
 
 def slices_offered(of_samples: Iterable[str], kind: str, metrics: Iterable[str]) -> set[str]:

@@ -3,9 +3,9 @@
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -39,12 +39,28 @@ class Schedule:
         how many arrivals belong to the ramp.
     round_size
         samples of a round.
+    bounds
+        the first arrival of each conversation, whose later turns have its moment until they `came`, and N. None: each arrival stands alone.
     """
 
     moments_ns: NDArray[np.int64]
     samples: NDArray[np.intp]
     ramp: int
     round_size: int
+    bounds: Sequence[int] | None = None
+
+    def came(self, stamps: NDArray[np.int64], origin_ns: int, think_ns: int) -> "Schedule":
+        """Return when each turn came by stamps, [N, 4]: the one before it had been answered, or failed, and the user thought.
+
+        A turn whose turn before has not ended keeps its moment.
+        """
+        if self.bounds is None:
+            return self
+        later = np.setdiff1d(np.arange(len(stamps)), self.bounds)
+        ended = np.where(stamps[:, 3] > 0, stamps[:, 3] - origin_ns + think_ns, self.moments_ns)[later - 1]
+        moments = self.moments_ns.copy()
+        moments[later] = ended
+        return replace(self, moments_ns=moments)
 
     @property
     def rounds(self) -> int:
@@ -91,8 +107,11 @@ def length_of_stream(load: LoadConfig, rate_per_s: float, samples: int) -> Lengt
     return found
 
 
-def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
+def schedule_of(trial: Trial, samples: int, stream: int, turns: Sequence[int] | None = None) -> Schedule:
     """Return the schedule of a stream of a trial by its number.
+
+    Conversations, of which ``turns`` says how many samples each has, come in a random order; a trace that is the task's own comes in its
+    order. Such a stream is one round without a ramp.
 
     Raises
     ------
@@ -101,17 +120,61 @@ def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
     """
     load = trial.load
     random = np.random.default_rng([load.seed, stream])
+    sizes = np.ones(samples, np.intp) if turns is None else np.asarray(turns, np.intp)
+    whole = turns is not None or trial.replays_its_task
     if load.name == "trace":
-        moments, length = _traced(load, samples)
+        moments, length = (_trace_of(load)[: sizes.size], Length(0, 1)) if whole else _traced(load, samples)
     else:
         assert load.name != "closed"
         assert load.rate_per_s is not None
-        length = length_of_stream(load, load.rate_per_s, samples)
-        count = length.arrivals(samples)
-        moments = queueing.drawn(load.name, count, load.rate_per_s, random, load.group, load.burstiness)
+        length = Length(0, 1) if whole else length_of_stream(load, load.rate_per_s, samples)
+        count = sizes.size if whole else length.arrivals(samples)
+        rate_per_s = load.rate_per_s if turns is None else load.rate_per_s * sizes.size / samples  # of conversations
+        moments = queueing.drawn(load.name, count, rate_per_s, random, load.group, load.burstiness)
+    if whole:
+        if moments.size < sizes.size:
+            raise InputError(
+                f"load.file={load.file}: {moments.size} arrivals are fewer than the {sizes.size} that the task has; give a longer trace",
+                key="load.file",
+                value=load.file,
+            )
+        order = np.arange(samples) if turns is None else random.permutation(sizes.size)
+        numbers = np.split(np.arange(samples), np.cumsum(sizes)[:-1])
+        bounds = None if turns is None else [0, *np.cumsum(sizes[order]).tolist()]
+        return Schedule(np.repeat(moments, sizes[order]), np.concatenate([numbers[one] for one in order]), 0, samples, bounds)
     orders = [random.permutation(samples) for _ in range(length.rounds + -(-length.ramp // samples))]
-    whole = np.concatenate([np.concatenate(orders[length.rounds :] or [np.zeros(0, np.intp)])[: length.ramp], *orders[: length.rounds]])
-    return Schedule(moments, whole.astype(np.intp), length.ramp, samples)
+    parts = [np.concatenate(orders[length.rounds :] or [np.zeros(0, np.intp)])[: length.ramp], *orders[: length.rounds]]
+    return Schedule(moments, np.concatenate(parts).astype(np.intp), length.ramp, samples)
+
+
+def refuse_torn(trial: Trial, turns: Sequence[int] | None) -> None:
+    """Raise InputError for keys that would tear conversations or a trace apart, and for a time to think where there is no conversation."""
+    load, measurement = trial.load, trial.measurement
+    keys: dict[str, tuple[object, object]] = {
+        "task.limit": (trial.task.limit, None),
+        "measurement.order": (measurement.order, "fixed"),
+        "measurement.batch": (measurement.batch, 1),
+        "load.stream_s": (load.stream_s, None),
+        "load.ramp_s": (load.ramp_s, None),
+        "load.group": (load.group if trial.replays_its_task else 1, 1),
+    }
+    key = next((key for key, (value, whole) in keys.items() if value != whole), "")
+    together = turns is not None or trial.replays_its_task
+    rules: dict[str, tuple[object, str]] = {
+        key: (
+            key and together,
+            "a stream is all samples once, in the task's own order; leave it out, and take fewer by the task's own keys",
+        ),
+        "load.think_s": (load.think_s and turns is None, "the task has no conversations in which anyone would think; leave it out"),
+        "load": (
+            load.is_open and turns is not None and not trial.server.is_asked,
+            "the turns of a conversation wait for their answers, which takes a server; choose one, or load=closed",
+        ),
+    }
+    for name, (broken, why) in rules.items():
+        if broken:
+            value = {**keys, "load.think_s": (load.think_s, None), "load": (load.name, None)}[name][0]
+            raise InputError(f"{name}={value}: {why}", "conflict", name, value)
 
 
 def refuse_cut_groups(group: int, arrivals: int, key: str = "load.group", stream: str = "a stream", remedy: str = "lower it") -> None:
@@ -190,7 +253,7 @@ def _of_jsonl(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
             row = json.loads(line)
             if isinstance(row, dict):
                 column = column or _column(row)
-                row = row.get(column)
+                row = float(str(row[column])) / 1000 if "hash_ids" in row else row.get(column)  # Mooncake counts ms
             yield number, row
 
 

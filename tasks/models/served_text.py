@@ -8,9 +8,8 @@ from typing import Any
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.choices import Choices
+from tasks.prompt import PLACE, Prompt
 from tasks.runtimes.asking import AskedSession, make_asking
-
-PLACE = "{text}"
 
 
 class ServedText:
@@ -77,7 +76,7 @@ class AskedInWords:
     def preprocess(self, samples: Sequence[str]) -> Any:
         """Write the prompt of one text and return the request."""
         (sample,) = samples
-        prompt = self._prompt.replace(PLACE, sample)
+        prompt = Prompt.of(sample).within(self._prompt)
         return self._upload({"text": prompt} if self._named else prompt)
 
     def postprocess(self, outputs: Any) -> list[str | None]:

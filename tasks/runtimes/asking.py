@@ -90,7 +90,7 @@ def one_text(inputs: Any, runtime: str) -> str:
             "measurement.batch",
             len(texts),
         )
-    return str(texts[0])
+    return texts[0] if isinstance(texts[0], str) else str(texts[0])
 
 
 def read_json(body: bytes) -> Any:

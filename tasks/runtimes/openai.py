@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.contracts import InputError, Reply, Request, ServerFault
+from tasks.prompt import Prompt
 from tasks.runtimes.asking import inside, one_text, read_json
 
 PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
@@ -77,9 +78,11 @@ class Asking:
         self.facts: Mapping[str, Any] = {"server_model": server_model, "api": api, "streamed": stream, "request": dict(self._fixed)}
 
     def upload(self, inputs: Any) -> Request:
-        """Return the request for one text."""
-        text = one_text(inputs, "openai")
-        asked = {"messages": [*self._system, {"role": "user", "content": text}]} if self._chat else {"prompt": text}
+        """Return the request for one text; one with earlier messages, or a length of its answer, has them too."""
+        prompt = Prompt.of(one_text(inputs, "openai"))
+        asked: dict[str, Any] = {"messages": [*self._system, *prompt.messages]} if self._chat else {"prompt": prompt}
+        if prompt.max_tokens is not None:
+            asked["max_tokens"] = prompt.max_tokens
         return Request(self._path, json.dumps({**self._fixed, **asked}, separators=(",", ":")).encode(), streamed=self._stream)
 
     def download(self, reply: Reply) -> list[str]:

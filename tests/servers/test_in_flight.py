@@ -21,6 +21,7 @@ from orchestrator.measurement.last_words import rounds_left
 from orchestrator.measurement.load_loop import Served, waiting
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Stages
 from orchestrator.stats.queueing import waits
+from orchestrator.subject.schedule import schedule_of
 
 
 def places(count: int) -> memoryview:
@@ -160,6 +161,20 @@ def test_what_a_dead_client_left_of_a_round_has_its_outcome_request_by_request()
     for stamps in (late, late[:, ::-1]):
         with pytest.raises(TrialFailed):
             refuse_impossible(stamps, 100, 189, together=True)
+
+
+def test_a_turn_comes_when_the_answer_before_it_has_come_and_the_user_has_thought() -> None:
+    load = {"name": "periodic", "rate_per_s": 200_000, "think_s": 4e-6}
+    trial = parse_trial(document_of(SimpleNamespace(url="http://127.0.0.1:1"), "http_json", 6, load=load))
+    schedule = schedule_of(trial, 6, 0, turns=[2, 2, 2])  # they begin at 0, 10,000 and 20,000 ns
+    clock, stamps = VirtualClock([5_000, 7_000, 3_000, 2_000, 2_000, 2_000]), places(6)
+    arrivals = Arrivals(schedule.moments_ns.tolist(), lambda: clock.wait_until, think_ns=4_000)
+    InFlight(1).ask(alone(6), clock.stages, stamps, clock, arrivals=arrivals, bounds=schedule.bounds)
+    assert array(stamps)[:, 0].tolist() == [0, 9_000, 16_000, 23_000, 25_000, 31_000]
+    assert schedule.came(array(stamps), 0, 4_000).moments_ns.tolist() == [0, 9_000, 10_000, 23_000, 20_000, 31_000]
+    cut = array(stamps) * (np.arange(6) < 3)[:, None]
+    left = rounds_left(trial, Stamps(0, 1, 1, cut), 0, 6, 0, "error", "killed", 0, [2, 2, 2])
+    assert sorted(left.timings.column("arrival_ns").to_pylist()) == [0, 9_000, 10_000, 20_000, 20_000, 23_000]
 
 
 def test_since_when_a_server_was_free() -> None:

@@ -1,15 +1,17 @@
 """Schedules of streams, and files of arrival times."""
 
 import os
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from null_trials import null_trial
 from refusals import refused
 
 from orchestrator.configuration.config import Trial
-from orchestrator.subject.schedule import Schedule, mean_rate, read_trace, refuse_cut_groups, schedule_of
+from orchestrator.subject.schedule import Schedule, mean_rate, read_trace, refuse_cut_groups, refuse_torn, schedule_of
 
 
 def trial(**load: Any) -> Trial:
@@ -110,6 +112,32 @@ def test_what_has_no_end_is_no_trace(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe.csv", Path("/dev/zero")):
         with refused("invalid", "load.file", path):
             read_trace(path)
+
+
+def test_conversations_come_whole_at_a_rate_of_their_samples() -> None:
+    turns = [1 + number % 5 for number in range(2000)]
+    found = schedule_of(trial(name="poisson", rate_per_s=30), sum(turns), 3, turns)
+    parts = [part.tolist() for part in np.split(found.samples, found.bounds or [])[1:-1]]
+    assert (found.ramp, found.rounds, len(np.unique(found.moments_ns))) == (0, 1, len(turns))
+    assert parts != sorted(parts) == [list(range(end - size, end)) for size, end in zip(turns, accumulate(turns), strict=True)]
+    assert sum(turns) / found.moments_ns[-1] * 1e9 == pytest.approx(30, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("key", "turns", "blocks"),
+    [
+        ("task.limit", [2, 3], {"task": {"limit": 3}}),
+        ("measurement.batch", [2, 3], {"measurement": {"batch": 2}}),
+        ("load.stream_s", [2, 3], {"load": {"name": "poisson", "rate_per_s": 1, "stream_s": 20}}),
+        ("load.ramp_s", None, {"task": {"file": "/t"}, "load": {"name": "trace", "file": "/t", "ramp_s": 1}}),
+        ("load.group", None, {"task": {"file": "/t"}, "load": {"name": "trace", "file": "/t", "group": 2}}),
+        ("load.think_s", None, {"load": {"name": "poisson", "rate_per_s": 1, "think_s": 2}}),
+        ("load", [2, 3], {"load": {"name": "poisson", "rate_per_s": 1}}),
+    ],
+)
+def test_what_would_tear_conversations_or_a_trace_apart_is_refused(key: str, turns: list[int] | None, blocks: dict[str, Any]) -> None:
+    with refused("conflict", key):
+        refuse_torn(null_trial(**blocks), turns)
 
 
 def test_a_trace_fills_whole_rounds_and_is_played_faster(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ class FaultServer:
     ) -> None:
         self.faults, self.after, self.delay_s = faults or {}, after, delay_s
         self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
         self.most_at_once = self._at_once = 0
         self._lock = threading.Lock()
         self._says = says
@@ -72,6 +73,7 @@ class FaultServer:
     def _answer(self, connection: socket.socket, head: bytes, body: bytes) -> None:
         with self._lock:
             self.heads.append(head)
+            self.bodies.append(body)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             counted = len(self.heads)

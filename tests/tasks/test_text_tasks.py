@@ -14,6 +14,7 @@ from tasks.mmlu_dev import MmluDev
 from tasks.movie_reviews import MovieReviews
 from tasks.packages import locate
 from tasks.prompts import Prompts
+from tasks.recorded import Conversations, MooncakeTrace
 
 LAW = '"Who may sue, and whom?",nobody,"a, b",everybody,the king,B\n"Is ""no"" a word?",yes,no,maybe,never,A\n'
 
@@ -93,6 +94,7 @@ def test_missing_examples_are_refused(published: Path) -> None:
         (Mmlu("nowhere"), "not_found", "task.root"),
         (Mmlu(str(Path(__file__).parent)), "not_found", "task.root"),
         (Prompts(None), "missing", "task.path"),
+        (Conversations(None), "missing", "task.file"),
         (Prompts("/nowhere/mine.jsonl"), "unreadable", "task.path"),
     ],
 )
@@ -171,6 +173,22 @@ def test_prompts_are_read_in_their_order(tmp_path: Path) -> None:
         "Capital of Italy?",
     )
     assert (second.name, second.reference, second.stratum) == ("prompt-00003", ["4"], "all")
+
+
+def test_prompts_of_a_trace_begin_alike_where_the_recorded_ones_did(tmp_path: Path) -> None:
+    file, keys = tmp_path / "t.jsonl", ("timestamp", "input_length", "output_length", "hash_ids")
+    lines = [(7, 1100, 3, [1, 2, 3]), (5, 1024, 50, [1, 2]), (9, 100_000, 9, list(range(196)))]
+    file.write_text("\n".join(json.dumps(dict(zip(keys, line, strict=True))) for line in lines))
+    samples = [*MooncakeTrace(str(file)).samples(), *MooncakeTrace(str(file), lines=1, input_tokens=600, output_tokens=20).samples()]
+    assert samples[2].encoded_size() < 2000, "whole traces lie in memory without their texts"
+    first, second, third, cut = prompts = [MooncakeTrace(None).decode(sample.read()) for sample in samples]
+    assert [(len(prompt.split()), prompt.max_tokens) for prompt in prompts] == [(1024, 50), (1100, 3), (100_000, 9), (600, 20)]
+    assert second.startswith(first)
+    assert first.startswith(cut)
+    assert third.split()[512:1536] == first.split() != third.split()[:1024]
+    file.write_text(json.dumps(dict(zip(keys, (1, 600, 1, [1]), strict=True))))
+    with refused("damaged", "task.file", file):
+        MooncakeTrace(str(file)).check()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from orchestrator.stats.times import SERVICE_CLOCKS
 from orchestrator.stats.units import Floats
 from orchestrator.storage import schema
 from orchestrator.storage.records import TrialRecord
+from orchestrator.subject.samples import CONVERSATION
 
 
 @table(
@@ -181,8 +182,8 @@ UNKNOWN = "unknown"  # what is not told of imported trials
         Column(
             "spacing_p",
             "float?",
-            "p-value of the schedule's gaps against the law asked for; null for `periodic` and "
-            "`trace`",
+            "p-value of the schedule's gaps against the law asked for; null for `periodic`, "
+            "`trace` and conversations",
             "spacing",
             "p",
         ),
@@ -259,7 +260,9 @@ def load(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         "idle_arrivals": delays.size,
         "gap_error_p50_ns": percentile(delivery.gap_errors, 50),
         "gap_error_p99_ns": percentile(delivery.gap_errors, 99),
-        "spacing_p": _spacing([one.at for one in delivery.streams if one.at.size > 1], asked),
+        "spacing_p": None
+        if CONVERSATION in data.slices
+        else _spacing([one.at for one in delivery.streams if one.at.size > 1], asked),
         "queued_gap_p50_ns": percentile(delivery.queued_gaps, 50),
         "utilisation": delivery.utilisation,
         "mean_wait_ns": float(waits.mean()) if waits.size else None,
