@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.contracts import InputError, Sample
 from tasks.packages import USER, Need
 from tasks.question_table import read_questions
-from tasks.questions import Question, question_samples
+from tasks.questions import CHOICES_OF_LETTERS, Question, question_samples
 
 NEEDS = (Need("task mmlu", "your folder: task.root", "questions", USER),)
 SPLITS = ("test", "val", "dev")
@@ -55,6 +55,10 @@ class Mmlu:
     def decode(self, encoded: bytes) -> str:
         """Return the question and its choices, with the examples before it."""
         return encoded.decode()
+
+    def answer(self, text: str) -> str | None:
+        """Return the letter that an answer in words names, None where it names none, or several."""
+        return CHOICES_OF_LETTERS.named(text)
 
     def _examples(self, root: Path, subject: str) -> Sequence[Question]:
         if not self._shots:

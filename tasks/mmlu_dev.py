@@ -11,7 +11,7 @@ import yaml
 
 from orchestrator.contracts import InputError, Sample
 from tasks.packages import ASSETS, Need, install_command, locate
-from tasks.questions import LETTERS, Question, question_samples
+from tasks.questions import CHOICES_OF_LETTERS, LETTERS, Question, question_samples
 
 PACKAGE = "lm-eval"
 NEEDS = (Need("task mmlu_dev", PACKAGE, "questions", ASSETS),)
@@ -37,6 +37,10 @@ class MmluDev:
     def decode(self, encoded: bytes) -> str:
         """Return the question and its choices."""
         return encoded.decode()
+
+    def answer(self, text: str) -> str | None:
+        """Return the letter that an answer in words names, None where it names none, or several."""
+        return CHOICES_OF_LETTERS.named(text)
 
 
 def _subject_samples(path: Path) -> list[Sample]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.contracts import Sample, doubling_range
+from tasks.choices import Choices
 
 LETTERS = ("A", "B", "C", "D")
+CHOICES_OF_LETTERS = Choices(LETTERS)
 
 
 @dataclass(frozen=True)

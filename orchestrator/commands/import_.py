@@ -34,8 +34,17 @@ KEYS = ("results_dir", "model", "system", "runtime")
     metavar="OURS=THEIRS",
     help="column THEIRS of a table is our column OURS; may be repeated",
 )
+@click.option(
+    "--grade",
+    "grade",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="task whose prompts were asked, such as task=mmlu_dev, to grade the answers; may be repeated for its keys",
+)
 @quiet
-def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task: str, mapped: tuple[str, ...], quiet: bool) -> int:
+def command(
+    found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task: str, mapped: tuple[str, ...], grade: tuple[str, ...], quiet: bool
+) -> int:
     """Make a campaign of timings that another program measured.
 
     `report`, `status`, `compare` and `export` then read it. `import` prints what the files lack. No code of a file is run.
@@ -44,10 +53,11 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
     from orchestrator.commands.measuring import OWN_FOLDER, looked_at, results_directory, tell_open
     from orchestrator.commands.progress import Progress
     from orchestrator.configuration.analysis import AnalysisConfig
-    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.configuration.composition import compose_task, override_analysis
     from orchestrator.configuration.config import CampaignConfig
-    from orchestrator.exchange.campaign import import_recordings
+    from orchestrator.exchange.campaign import graded, import_recordings
     from orchestrator.exchange.formats import known_column, recordings_of
+    from orchestrator.subject.targets import resolve
 
     keys = {key: value for key, _, value in (word.partition("=") for word in overrides) if key in KEYS}
     others = [word for word in overrides if word.partition("=")[0] not in KEYS]
@@ -61,6 +71,9 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
     directory = results_directory(config, "imported")
     tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
     recordings = recordings_of(form, found, columns)
+    if grade:
+        asked = compose_task(grade)
+        recordings = graded(recordings, resolve("task", asked.target, asked.options))
     with Progress(0, None if quiet else sys.stderr) as progress:
         imported = import_recordings(recordings, form, found, {**keys, "task": task}, config, directory, typed(), progress.say)
     for one in imported:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composer import PROFILES, Composer, in_one_line, resolved_document
-from orchestrator.configuration.config import CAMPAIGN_BLOCKS, CampaignConfig, parse_campaign
+from orchestrator.configuration.config import CAMPAIGN_BLOCKS, CampaignConfig, TaskConfig, parse_block, parse_campaign
 from orchestrator.configuration.sweep import SweepFile, applying, combinations, parse_sweep
 from orchestrator.contracts import InputError
 
@@ -158,6 +158,12 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         named = systems != (None,) or any(key.partition(".")[0] in ("system", "server") for key, _ in rest)
         kept = ["cluster", "system", "server"] if named else ["cluster"]
         return [composer.compose([*rest, *([("system", system)] if system else [])], kept) for system in systems]
+
+
+def compose_task(overrides: Sequence[str]) -> TaskConfig:
+    """Return the task that ``task=NAME`` and its keys describe. Raises InputError."""
+    with Composer() as composer:
+        return parse_block(TaskConfig, composer.compose([composer.setting(one).plain for one in overrides], ["task"])["task"])
 
 
 def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> AnalysisConfig:

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, parse_trial
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, Task
 from orchestrator.exchange.formats import GAPS, Recording
 from orchestrator.exchange.long_form import long_form
 from orchestrator.exchange.rounds import MISSING, Arrangement, Numbers, Timeline, arranged, moments, timeline, why_no_schedule
-from orchestrator.metrics import METRICS, MeanMetric, find_metric
+from orchestrator.metrics import METRICS, ON_TIME, Answers, MeanMetric, find_metric
 from orchestrator.report.html import said
 from orchestrator.running.identity import match_key, trial_id
 from orchestrator.storage import schema
@@ -29,8 +29,6 @@ from orchestrator.subject.digests import digest_files
 from orchestrator.subject.inspection import UNKNOWN
 from orchestrator.subject.samples import digest_lines
 
-# The score of an answer that nobody has judged: its mean is the share of answers in time.
-ON_TIME = "on_time"
 # Columns, by their beginnings, of which a sample's first row counts.
 OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
 # Rows that are put together at once: those of whole rounds, and of one round at least.
@@ -108,6 +106,30 @@ def import_recordings(
             say(f"writing {of_plan.trial_id}")
             imported.append(_write_trial(writer, one, of_plan, about))
     return imported
+
+
+def graded(recordings: Iterable[Recording], task: Task) -> Iterator[Recording]:
+    """Yield recordings with the scores of their answers, by a task that has their prompts. Raises InputError where it has not."""
+    samples = {task.decode(sample.read()).strip(): sample for sample in task.samples()}
+    metrics = [metric for metric in map(find_metric, task.metrics) if isinstance(metric, MeanMetric)]
+    for one in recordings:
+        asked = [samples[prompt.strip()] for prompt, _ in one.texts if prompt is not None and prompt.strip() in samples]
+        if len(asked) < (rows := one.table.num_rows):
+            raise InputError(
+                f"{one.path}: {rows - len(asked):,} of {rows:,} requests have a prompt that the task does not have, or none in the file; "
+                "name the task that was asked, with its keys, or leave out --grade",
+                "incomparable",
+                "--grade",
+                rows - len(asked),
+            )
+        said = [None if text is None else getattr(task, "answer", str)(text) for _, text in one.texts]
+        slices = {name: [sample.slices.get(name) for sample in asked] for name in asked[0].slices}
+        answers = Answers(said, [sample.reference for sample in asked], slices)
+        columns = {"reference": answers.references, "prediction": said, **{f"slice_{name}": groups for name, groups in slices.items()}}
+        table = one.table
+        for name, values in {**columns, **{f"score_{metric.name}": metric.score(answers) for metric in metrics}}.items():
+            table = table.append_column(name, pa.array(values))
+        yield replace(one, table=table)
 
 
 def _read(recording: Recording) -> _Read:

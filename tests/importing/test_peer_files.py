@@ -235,3 +235,42 @@ def test_several_benchmarks_are_several_trials_and_files_of_one_system_are_repea
     found = imported(path, "--format", "guidellm", "system=host")
     assert [trial.trial.repeat for trial in found.campaign.trials()] == [0, 1]
     assert len({trial.match_key for trial in found.campaign.trials()}) == 1
+
+
+@pytest.mark.parametrize("form", ["aiperf", "guidellm", "vllm"])
+def test_graded_answers_count_as_by_hand(form: str, tmp_path, imported, call) -> None:
+    random, numbers = np.random.default_rng(3), range(30)
+    times = random.uniform(10, 90, 30).round(3).tolist()
+    said = [str(number) if random.random() < 0.7 else "no" for number in numbers]
+    prompts = [f"Say {number}" for number in numbers]
+    bodies = [json.dumps({"body": {"messages": [{"content": [{"type": "text", "text": prompt}]}]}}) for prompt in prompts]
+    timings = [
+        {"timings": {"request_start": number, "request_end": number + time / 1000}} for number, time in zip(numbers, times, strict=True)
+    ]
+    sent = [{"info": info, "request_args": body, "output": one} for info, body, one in zip(timings, bodies, said, strict=True)]
+    asked = [{"x_request_id": f"r{number}", "request_start_ns": number, "request_end_ns": number + 1} for number in numbers]
+    latencies = [{"request_latency": {"value": time, "unit": "ms"}} for time in times]
+    files = {
+        "guidellm": [{"benchmarks": [{"requests": {"successful": sent}}]}],
+        "aiperf": [{"metadata": one, "metrics": metrics} for one, metrics in zip(asked, latencies, strict=True)],
+        "vllm": [
+            {"ttfts": [time / 1000 for time in times], "itls": [[]] * 30, "errors": [""] * 30, "generated_texts": said, "prompts": prompts}
+        ],
+    }
+    path, task, beside = (tmp_path / name for name in ("run.json", "mine.jsonl", "accuracy_export.jsonl"))
+    for file, rows in (
+        (path, files[form]),
+        (task, [{"prompt": prompts[number], "answers": [str(number)]} for number in numbers]),
+        (beside, [{"x_request_id": f"r{number}", "passed": said[number] == str(number)} for number in reversed(numbers)]),
+    ):
+        file.write_text("\n".join(map(json.dumps, rows)))
+    words = [path, "--format", form, *([] if form == "aiperf" else ["--grade", "task=prompts", "--grade", f"task.path={task}"])]
+    found = imported(*words, analysis=at(50))
+    right = [one == str(number) for number, one in enumerate(said)]
+    row = next(one for one in found.rows("tail_quality", clock="inference", threshold="50 ms") if one["metric"] == found.only().metrics[0])
+    assert (row["ideal"], row["mean"]) == (np.mean(right), np.mean(np.array(right) * (np.array(times) <= 50)))
+    assert "no quality" not in found.only().flags
+    for file in (task, beside):
+        file.write_text(file.read_text().splitlines()[0])
+    answer = call("import", *words, "--task", "t", "--quiet", f"results_dir={tmp_path / 'r'}")
+    assert (answer.returncode, answer.refusal, "29 of 30" in answer.stderr) == (2, "incomparable", True)

@@ -49,6 +49,8 @@ class Recording:
         keys of ``LoadConfig`` that say by which law ``arrival`` was fixed before the requests began; None where there is no schedule.
     files
         what it was read from, where that is more than the file that the user has named.
+    texts
+        prompt and answer of each row, None where the file does not hold one; empty where it holds no prompts.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Recording:
     facts: Mapping[str, Any] = field(default_factory=dict)
     load: Mapping[str, Any] | None = None
     files: Sequence[Path] = ()
+    texts: Sequence[tuple[str | None, str | None]] = ()
 
 
 def recordings_of(form: str, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:

@@ -10,10 +10,11 @@ from pydantic import AliasPath
 from orchestrator.contracts import InputError
 from orchestrator.exchange.formats import UNITS, Record, Recording, at, checked, dropped, parsed, read_lines, shown, table_of
 
+GRADES, GRADED = "accuracy_export.jsonl", ("reference", "prediction", "slice_task")
 NOTE = "The time of a request of AIPerf is its request_latency, from sending it to its last response; its file holds no scheduled time."
 TYPES = {
     "outcome": pa.string(), "inference_ns": pa.float64(), "first_token_ns": pa.float64(), "token_gaps_ns": pa.list_(pa.float64()),
-    "tokens": pa.float64(),
+    "tokens": pa.float64(), "score_accuracy": pa.float64(), **dict.fromkeys(GRADED, pa.string()),
 }  # fmt: skip
 
 
@@ -35,6 +36,7 @@ class Request(Record):
     start_ns: int = at("metadata", "request_start_ns", default=...)
     end_ns: int = at("metadata", "request_end_ns", default=...)
     name: str | None = at("metadata", "x_request_id")
+    session: int | None = at("metadata", "session_num")
     phase: str | None = at("metadata", "benchmark_phase")
     cancelled: bool = at("metadata", "was_cancelled", default=False)
     metrics: dict[str, Any] | None = None
@@ -58,11 +60,36 @@ class Request(Record):
         }
 
 
+class Grade(Record):
+    """A line of the file of an accuracy benchmark. Older versions know a request by its session alone."""
+
+    x_request_id: str | None = None
+    session_num: int | None = None
+    benchmark_phase: str | None = None
+    passed: bool
+    expected: str | None = None
+    actual: str | None = None
+    task: str | None = None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return {"score_accuracy": float(self.passed), **dict(zip(GRADED, (self.expected, self.actual, self.task), strict=True))}
+
+
 READ = {str(field.validation_alias.path[1]) for field in Request.model_fields.values() if isinstance(field.validation_alias, AliasPath)}
 
 
 def read(path: Path) -> Iterator[Recording]:
-    """Yield the one recording of a file. Requests of a phase of warm-up are left out, and counted."""
+    """Yield the one recording of a file. Requests of a phase of warm-up are left out, and counted.
+
+    Where the file of an accuracy benchmark lies beside it, its answers have scores.
+    """
+    grades, beside = dict[object, dict[str, Any]](), path.with_name(GRADES)
+    for number, line in read_lines(beside) if beside.exists() else ():
+        grade = checked(Grade, parsed(line, place := f"{beside} line {number}"), place)
+        if grade.benchmark_phase in (None, "profiling"):
+            grades[grade.x_request_id or grade.session_num] = grade.row
+    ungraded = 0
     rows: dict[str, dict[str, Any]] = {}
     seen: dict[str, int] = {}
     every: set[str] = set()
@@ -80,11 +107,29 @@ def read(path: Path) -> Iterator[Recording]:
         every |= (request.metrics or {}).keys()
         if request.phase in (None, "profiling"):
             rows[place] = request.row
+            if grades:
+                found = grades.get(request.name) or grades.get(request.session)
+                ungraded += found is None and rows[place]["outcome"] == "ok"
+                rows[place] |= found or {"score_accuracy": 0.0}
         else:
             left_out += 1
+    if ungraded:
+        raise InputError(
+            f"{beside}: {ungraded:,} of {len(rows):,} requests have an answer and no grade there; export both files of one run",
+            "incomparable",
+            value=ungraded,
+        )
     others = sorted(every - READ)
     warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
     left = [dropped(f"the other metrics of the file ({shown(others, 6)})", "no figure of a trial uses them")] if others else []
     facts = {"aiperf": {"not_imported": [shown([name]) for name in others]}} if others else {}
     table = table_of(rows.values(), path, **TYPES)
-    yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE, *warmup, *left), facts=facts)
+    yield Recording(
+        path.stem,
+        table,
+        [*rows].__getitem__,
+        path,
+        remarks=(NOTE, *warmup, *left),
+        facts=facts,
+        files=[path, *([beside] if grades else [])],
+    )

@@ -1,5 +1,6 @@
 """GuideLLM's ``benchmarks.json``: one recording per benchmark. The time runs from ``request_start`` to ``request_end``."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,18 @@ class Request(Record):
     first_token_iteration: float | None = at("info", "timings", "first_token_iteration")
     last_token_iteration: float | None = at("info", "timings", "last_token_iteration")
     output_tokens: int | None = None
+    request_args: Any = None
+    output: Any = None
+
+    @property
+    def texts(self) -> tuple[str | None, str | None]:
+        """The prompt, the last message of the body that was sent, and the answer."""
+        try:
+            body = json.loads(self.request_args)["body"]
+            said = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
+            return said if isinstance(said, str) else "".join(part["text"] for part in said), self.output
+        except (LookupError, TypeError, ValueError):
+            return None, self.output
 
     def since(self, start: float, name: str, where: str) -> int | None:
         """Return a moment in ns; it is taken from ``start`` before it is rounded: as seconds since 1970 it has 240 ns."""
@@ -45,12 +58,12 @@ def read(path: Path) -> Iterator[Recording]:
     """Yield one recording per benchmark of a file."""
     for document, place, name in parts_of(path, "benchmarks"):
         benchmark = checked(Benchmark, document, place)
-        rows = {
-            where: _row(request, kind, where)
+        requests = {
+            f"{place}, {kind} request {number}": (request, kind)
             for kind in OUTCOMES
             for number, request in enumerate(getattr(benchmark, kind) or ())
-            for where in [f"{place}, {kind} request {number}"]
         }
+        rows = {where: _row(*request, where) for where, request in requests.items()}
         kept = {where: row for where, row in rows.items() if row["outcome"] != "lost" or row["start_ns"] or row["arrival_ns"]}
         law, load, remarks = LAWS.get(benchmark.strategy or ""), None, [NOTE]
         if law is not None:
@@ -62,7 +75,8 @@ def read(path: Path) -> Iterator[Recording]:
         if never := len(rows) - len(kept):
             remarks.append(f"Left out: {never} requests that GuideLLM had prepared but never scheduled.")
         table = table_of(kept.values(), path, outcome=pa.string())
-        yield Recording(name, table, [*kept].__getitem__, path, remarks=remarks, load=load)
+        texts = [requests[where][0].texts for where in kept]
+        yield Recording(name, table, [*kept].__getitem__, path, remarks=remarks, load=load, texts=texts)
 
 
 def _row(request: Request, kind: str, where: str) -> dict[str, Any]:

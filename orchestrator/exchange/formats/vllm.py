@@ -17,7 +17,10 @@ SECONDS = {"start_s": pa.float64(), "inference_s": pa.float64(), "first_token_s"
 
 
 class File(Record):
-    """Lists of one entry per request, in seconds. Older versions have no ``start_times``, and those of newer ones count from any moment."""
+    """Lists of one entry per request, in seconds. Older versions have no ``start_times``, and those of newer ones count from any moment.
+
+    vLLM writes no ``prompts``: whoever wants answers graded adds them.
+    """
 
     model_id: str | None = None
     ttfts: list[float]
@@ -25,6 +28,8 @@ class File(Record):
     errors: list[str | None]
     start_times: list[float] | None = None
     output_lens: list[int] | None = None
+    generated_texts: list[str] | None = None
+    prompts: list[str] | None = None
 
 
 def read(path: Path) -> Iterator[Recording]:
@@ -41,4 +46,5 @@ def read(path: Path) -> Iterator[Recording]:
         times = {} if error else {"inference_s": first + sum(gaps), "first_token_s": first or None, "token_gaps_s": gaps}
         rows.append({"start_s": start, "tokens": tokens, "outcome": "error" if error else "ok", **times})
     table = table_of(rows, path, outcome=pa.string(), **SECONDS)
-    yield Recording(path.stem, table, f"{path} request {{}}".format, path, model=found.model_id, remarks=(NOTE,))
+    texts = list(zip(found.prompts or (), found.generated_texts or nothing, strict=False))
+    yield Recording(path.stem, table, f"{path} request {{}}".format, path, model=found.model_id, remarks=(NOTE,), texts=texts)
