@@ -240,37 +240,32 @@ def test_several_benchmarks_are_several_trials_and_files_of_one_system_are_repea
 @pytest.mark.parametrize("form", ["aiperf", "guidellm", "vllm"])
 def test_graded_answers_count_as_by_hand(form: str, tmp_path, imported, call) -> None:
     random, numbers = np.random.default_rng(3), range(30)
-    times = random.uniform(10, 90, 30).round(3).tolist()
-    said = [str(number) if random.random() < 0.7 else "no" for number in numbers]
-    prompts = [f"Say {number}" for number in numbers]
-    bodies = [json.dumps({"body": {"messages": [{"content": [{"type": "text", "text": prompt}]}]}}) for prompt in prompts]
-    timings = [
-        {"timings": {"request_start": number, "request_end": number + time / 1000}} for number, time in zip(numbers, times, strict=True)
-    ]
-    sent = [{"info": info, "request_args": body, "output": one} for info, body, one in zip(timings, bodies, said, strict=True)]
+    times, right = random.uniform(10, 90, 30).round(3), random.random(30) < 0.7
+    said = [str(number) if right[number] else "no" for number in numbers]
+    bodies = [json.dumps({"body": {"messages": [{"content": [{"type": "text", "text": f"Say {number}"}]}]}}) for number in numbers]
+    moments = [{"timings": {"request_start": number, "request_end": number + times[number] / 1000}} for number in numbers]
     asked = [{"x_request_id": f"r{number}", "request_start_ns": number, "request_end_ns": number + 1} for number in numbers]
-    latencies = [{"request_latency": {"value": time, "unit": "ms"}} for time in times]
+    lists = {"ttfts": (times / 1000).tolist(), "itls": [[]] * 30, "errors": [""] * 30, "generated_texts": said}
     files = {
-        "guidellm": [{"benchmarks": [{"requests": {"successful": sent}}]}],
-        "aiperf": [{"metadata": one, "metrics": metrics} for one, metrics in zip(asked, latencies, strict=True)],
-        "vllm": [
-            {"ttfts": [time / 1000 for time in times], "itls": [[]] * 30, "errors": [""] * 30, "generated_texts": said, "prompts": prompts}
+        "guidellm": [
+            {
+                "benchmarks": [
+                    {"requests": {"successful": [{"info": moments[n], "request_args": bodies[n], "output": said[n]} for n in numbers]}}
+                ]
+            }
         ],
+        "aiperf": [{"metadata": asked[n], "metrics": {"request_latency": {"value": times[n], "unit": "ms"}}} for n in numbers],
+        "vllm": [lists | {"prompts": [f"Say {number}" for number in numbers]}],
+        "mine.jsonl": [{"prompt": f"Say {number}", "answers": [str(number)]} for number in numbers],
+        "accuracy_export.jsonl": [{"x_request_id": f"r{number}", "passed": bool(right[number])} for number in reversed(numbers)],
     }
-    path, task, beside = (tmp_path / name for name in ("run.json", "mine.jsonl", "accuracy_export.jsonl"))
-    for file, rows in (
-        (path, files[form]),
-        (task, [{"prompt": prompts[number], "answers": [str(number)]} for number in numbers]),
-        (beside, [{"x_request_id": f"r{number}", "passed": said[number] == str(number)} for number in reversed(numbers)]),
-    ):
-        file.write_text("\n".join(map(json.dumps, rows)))
-    words = [path, "--format", form, *([] if form == "aiperf" else ["--grade", "task=prompts", "--grade", f"task.path={task}"])]
-    found = imported(*words, analysis=at(50))
-    right = [one == str(number) for number, one in enumerate(said)]
+    for name, rows in files.items():
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+    grade = [] if form == "aiperf" else ["--grade", "task=prompts", "--grade", f"task.path={tmp_path / 'mine.jsonl'}"]
+    found = imported(tmp_path / form, "--format", form, *grade, analysis=at(50))
     row = next(one for one in found.rows("tail_quality", clock="inference", threshold="50 ms") if one["metric"] == found.only().metrics[0])
-    assert (row["ideal"], row["mean"]) == (np.mean(right), np.mean(np.array(right) * (np.array(times) <= 50)))
-    assert "no quality" not in found.only().flags
-    for file in (task, beside):
-        file.write_text(file.read_text().splitlines()[0])
-    answer = call("import", *words, "--task", "t", "--quiet", f"results_dir={tmp_path / 'r'}")
+    assert (row["ideal"], row["mean"], "no quality" in found.only().flags) == (right.mean(), (right & (times <= 50)).mean(), False)
+    for name in ("mine.jsonl", "accuracy_export.jsonl"):
+        (tmp_path / name).write_text(json.dumps(files[name][0]))
+    answer = call("import", tmp_path / form, "--format", form, *grade, "--task", "t", "--quiet", f"results_dir={tmp_path / 'r'}")
     assert (answer.returncode, answer.refusal, "29 of 30" in answer.stderr) == (2, "incomparable", True)
