@@ -11,6 +11,7 @@ from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, by_key
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
@@ -227,7 +228,8 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, task: str) -> 
         for data in trials
     }
     different = tuple(disagreements(trials))
-    return Group(task, digest, tuple(trials), found, flags, different, telling_settings(trials))
+    settings = telling_settings({data.trial_id: data.record.trial for data in trials})
+    return Group(task, digest, tuple(trials), found, flags, different, settings)
 
 
 # Settings that every table shows.
@@ -248,13 +250,13 @@ MINOR = (
 LAW = "load.name"
 
 
-def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
-    """Return per trial id the settings that tell it from others of equal names, as typed."""
+def telling_settings(trials: Mapping[str, Trial]) -> dict[str, str]:
+    """Return per id the settings that tell a trial from others of equal names, as typed."""
     alike: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
-    loads = {data.trial_id: data.record.trial.load.all_words for data in trials}
-    for data in trials:
-        settings = dict(flattened(data.record.trial.model_dump(mode="json")))
-        alike.setdefault(tuple(map(settings.get, NAMED)), {})[data.trial_id] = settings
+    loads = {name: trial.load.all_words for name, trial in trials.items()}
+    for name, trial in trials.items():
+        settings = dict(flattened(trial.model_dump(mode="json")))
+        alike.setdefault(tuple(map(settings.get, NAMED)), {})[name] = settings
     return {
         trial: ", ".join(words)
         for members in alike.values()

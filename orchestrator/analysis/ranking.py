@@ -155,6 +155,18 @@ def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:
         )
 
 
+def is_shown_worse(row: Row) -> bool | None:
+    """Return whether a difference from the best shows that a system keeps less; None if untested.
+
+    Of repeats their verdict shows it, else an interval without 0.
+    """
+    if row["method"] == "none":
+        return None
+    if row["scope"] == FROM_BEST_FRESH:
+        return bool(row["verdict"] == "worse")
+    return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
+
+
 def order_of(systems: Sequence[Standing]) -> Order:
     """Return what some systems, the best first, are to the best; see `ties`."""
     best, *others = systems
@@ -268,14 +280,14 @@ def _less(
     found: dict[str, dict[str, Less]] = {key: {} for key in repeats}
     for row in rows_of(results, "comparison", group):
         one, other = system_of.get(row["trial"]), system_of.get(row["baseline"])
-        tested = row["scope"] in FROM_BEST and row["method"] != "none"
-        if not tested or row["threshold_ns"] != ns or one is None or other is None:
+        if row["scope"] not in FROM_BEST or row["threshold_ns"] != ns or not one or not other:
+            continue
+        shown, p = is_shown_worse(row), None
+        if shown is None:
             continue
         low, high = -row["interval_high"], -row["interval_low"]
-        shown, p = low > 0 or high < 0, None
-        if row["scope"] == FROM_BEST_FRESH:
-            shown = row["verdict"] == "worse"
-            p = dict(row["parameters"])["p_adjusted"] if shown else None
+        if row["scope"] == FROM_BEST_FRESH and shown:
+            p = dict(row["parameters"])["p_adjusted"]
         found[one][repeats[other][0]["trial"]] = Less(shown, -row["difference"], low, high, p)
     return found
 

@@ -121,7 +121,7 @@ def measure(
     analysis = writer.record.config.analysis
 
     def work(progress: Progress, stop: threading.Event) -> int:
-        progress.add(runnable, short_names(runnable))
+        progress.add(runnable, short_names(runnable, settings=True))
         for line in [*said, f"{trials_counted(len(runnable))} into {writer.directory}"]:
             progress.say(line)
         with ExitStack() as signals:

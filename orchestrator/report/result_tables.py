@@ -186,7 +186,7 @@ def problem_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[T
                 for group in results.groups
                 for one in group.disagreements
             ],
-            "The same model and data, another system or runtime.",
+            "The same model and data, with another system, runtime or setting.",
         ),
         Table(
             "Left out",

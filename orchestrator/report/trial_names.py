@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from orchestrator.analysis.groups import telling_settings
 from orchestrator.configuration.config import Trial
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.terminal import fits
@@ -23,8 +24,10 @@ def names_of(trial: Trial) -> tuple[str, ...]:
     return (*names, trial.load.words, str(trial.measurement.batch), str(trial.repeat))
 
 
-def short_names(trials: Sequence[PlannedTrial]) -> dict[str, str]:
+def short_names(trials: Sequence[PlannedTrial], settings: bool = False) -> dict[str, str]:
     """Return what differs among the names of trials, by id; the id where that is not enough.
+
+    With ``settings``, those that differ stand in the id's place.
 
     Examples
     --------
@@ -41,9 +44,10 @@ def short_names(trials: Sequence[PlannedTrial]) -> dict[str, str]:
     ]
     names = [" ".join(sign + column[at] for sign, column in differ) for at in range(len(trials))]
     alike = Counter(names)
+    told = telling_settings({one.trial_id: one.trial for one in trials if settings})
     return {
-        one.trial_id: name if alike[name] == 1 else one.trial_id
-        for one, name in zip(trials, names, strict=True)
+        key: name if alike[name] == 1 else f"{name} {told[key]}".strip() if told.get(key) else key
+        for key, name in zip((one.trial_id for one in trials), names, strict=True)
     }
 
 

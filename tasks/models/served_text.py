@@ -16,10 +16,18 @@ class ServedText:
     """``prompt`` is what the server reads, with ``{text}`` in the sample's place; ``request`` what the runtime is to be told.
 
     ``choices`` are the answers that count. Where the text names none of them, or several, there is no answer (`Choices`). Without
-    ``choices``, the whole text is the answer.
+    ``choices``, the whole text is the answer. With ``after``, only what follows its last occurrence in the text counts, and nothing of a
+    text that ends before it: for a model that reasons first.
     """
 
-    def __init__(self, request: Mapping[str, Any], prompt: str = PLACE, choices: Sequence[str] | None = ("A", "B", "C", "D")) -> None:
+    def __init__(
+        self,
+        request: Mapping[str, Any],
+        prompt: str = PLACE,
+        choices: Sequence[str] | None = ("A", "B", "C", "D"),
+        after: str | None = None,
+    ) -> None:
+        self._after = after
         self._request = dict(request)
         self._prompt = prompt
         self._choices = None if choices is None else tuple(choices)
@@ -55,15 +63,15 @@ class ServedText:
                 context.batch,
             )
         named = context.runtime != "openai"
-        return AskedInWords(AskedSession(context, make_asking(context, self._request)), self._prompt, self._choices, named)
+        return AskedInWords(AskedSession(context, make_asking(context, self._request)), self._prompt, self._choices, named, self._after)
 
 
 class AskedInWords:
     """A session between texts and what the server says of them; ``named`` hands the text over as a place of a template."""
 
-    def __init__(self, session: AskedSession, prompt: str, choices: Sequence[str] | None, named: bool) -> None:
+    def __init__(self, session: AskedSession, prompt: str, choices: Sequence[str] | None, named: bool, after: str | None = None) -> None:
         self._upload, self._download = session.upload, session.download
-        self._prompt, self._named = prompt, named
+        self._prompt, self._named, self._after = prompt, named, after
         self._choices = None if choices is None else Choices(choices)
         # Bound here, so that the inference clock sees the client's own method and no call around it.
         self.infer = session.infer
@@ -82,5 +90,8 @@ class AskedInWords:
     def postprocess(self, outputs: Any) -> list[str | None]:
         """Return the choice that the answer names, None where it names none or several, or the whole answer."""
         said = self._download(outputs)
-        text = str(said[0] if isinstance(said, list) and len(said) == 1 else said).strip()
+        text = str(said[0] if isinstance(said, list) and len(said) == 1 else said)
+        if self._after is not None:
+            text = text.rpartition(self._after)[2] if self._after in text else ""
+        text = text.strip()
         return [text if self._choices is None else self._choices.named(text)]

@@ -1,8 +1,5 @@
 """Groups of trials: their reference and thresholds, equal answers, and the settings that name trials."""
 
-from types import SimpleNamespace
-from typing import Any, cast
-
 import numpy as np
 import pytest
 from built_trials import build_trial
@@ -72,11 +69,7 @@ ONE = ["model=efficientnet_lite0", "task=imagenet_samples", "system=cpu_1core", 
 
 def names(*overrides: str, multirun: bool = False) -> list[str]:
     documents = compose_trials(list(overrides), multirun=multirun).documents
-    trials = [
-        cast(TrialData, SimpleNamespace(trial_id=str(number), record=SimpleNamespace(trial=cast(Any, parse_trial(document)))))
-        for number, document in enumerate(documents)
-    ]
-    return list(telling_settings(trials).values())
+    return list(telling_settings({str(number): parse_trial(document) for number, document in enumerate(documents)}).values())
 
 
 def test_a_rate_alone_names_trials_whose_rounds_differ_with_it() -> None:

@@ -205,6 +205,8 @@ def test_trials_are_called_by_what_differs_among_them() -> None:
     assert short_names(NAMED_TRIALS[:1]) == {IDS[0]: "a_model"}
     alike = [NAMED_TRIALS[0], planned("other-r0", "cpu_1")]
     assert short_names(alike) == {IDS[0]: IDS[0], "other-r0": "other-r0"}
+    budgets = [named(f"b{tokens}-r0", model={"max_tokens": tokens}) for tokens in (4, 64)]
+    assert short_names(budgets, settings=True) == {"b4-r0": "model.max_tokens=4", "b64-r0": "model.max_tokens=64"}
 
 
 PLAN = [planned(f"{system}-r{repeat}", system) for system in ("cpu_1", "cpu_2", "cpu_3") for repeat in (0, 1)]

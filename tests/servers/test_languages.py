@@ -205,5 +205,8 @@ def test_the_choice_that_is_named_is_the_answer(said: str, answer: str | None) -
     words = AskedInWords(session, "{text}", ("A", "B", "C", "D"), named=False)
     assert words.postprocess(reply({"choices": [{"message": {"content": said}}]})) == [answer]
     assert json.loads(words.preprocess(["{text}!"]).body)["messages"][0]["content"] == "{text}!"
+    last = AskedInWords(session, "{text}", ("A", "B", "C", "D"), named=False, after="So:")
+    for before, counts in (("It is A. So: D or not. So:", answer), ("It is A.", None)):
+        assert last.postprocess(reply({"choices": [{"message": {"content": f"{before} {said}"}}]})) == [counts]
     whole = AskedInWords(session, "{text}", None, named=False)
     assert whole.postprocess(reply({"choices": [{"message": {"content": f" {said}\n"}}]})) == [said]

@@ -88,7 +88,7 @@ def rows_made(
         groups = tuple(replace(one, flags=dict.fromkeys(one.flags, tuple(flags))) for one in groups)
     records = tuple(data.record for group in groups for data in group.trials)
     context = Context(settings, cast(Any, None), records, groups)
-    for before in {"comparison": ["deadline"], "goodput": ["load"]}.get(name, []):
+    for before in {"comparison": ["deadline"], "envelope": ["deadline"], "goodput": ["load"]}.get(name, []):
         context.rows[before] = all_rows(tables()[before], context)
     return all_rows(tables()[name], context)
 

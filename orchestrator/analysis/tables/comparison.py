@@ -73,12 +73,9 @@ class Side:
     known: dict[tuple[int, int], Answered] = field(default_factory=dict, repr=False)
 
     def quality(self, index: int) -> Floats:
-        one = (
-            _curve(self.data, [self.bounds[index]])
-            if self.curve is None
-            else self.curve[index : index + 1]
-        )
-        return np.asarray(one[0])
+        if self.curve is None:
+            return np.asarray(_curve(self.data, [self.bounds[index]])[0])
+        return np.asarray(self.curve[index])
 
     def answered(self, threshold: Threshold, size: int) -> Answered:
         key = threshold.ns, size
@@ -204,23 +201,21 @@ def comparison(context: Context) -> Iterator[Row]:
         yield from from_the_best(group, of_group, deadlines)
 
 
+def sides_of(group: Group, bounds: Sequence[int]) -> list[Side]:
+    """Return the trials of one task, with their quality at thresholds in ns."""
+
+    def side(data: TrialData) -> Side:
+        small = len(bounds) * len(data.times[data.clock]) <= MOST_VALUES
+        curve = _curve(data, bounds) if small else None
+        return Side(data, bounds, curve, group.flags[data.trial_id])
+
+    return map_in_threads(side, group.trials)
+
+
 def contests_of(group: Group) -> list[Contest]:
     """Return what is compared of one task, a contest per model; none without common thresholds."""
     bounds = [threshold.ns for threshold in group.thresholds.common(group.clock)]
-    if not bounds:
-        return []
-    small = {
-        data.trial_id
-        for data in group.trials
-        if len(bounds) * len(data.times[data.clock]) <= MOST_VALUES
-    }
-    curves = map_in_threads(
-        lambda data: _curve(data, bounds) if data.trial_id in small else None, group.trials
-    )
-    every = [
-        Side(data, bounds, curve, group.flags[data.trial_id])
-        for data, curve in zip(group.trials, curves, strict=True)
-    ]
+    every = sides_of(group, bounds) if bounds else []
     models = by_key(every, lambda side: side.data.record.trial.model.name).values()
     contests = [by_key(sides, lambda side: side.data.record.match_key) for sides in models]
     firsts = [_baseline(group, sides) for sides in contests]
@@ -347,12 +342,13 @@ def _verdicts(contests: Iterable[tuple[Group, Contest]]) -> dict[str, Row]:
         primary, bounds = group.thresholds.primary, group.thresholds.common(group.clock)
         if primary is not None and primary in bounds:
             at = bounds.index(primary)
-            (_, first), *others = ((key, _system(of, at)) for key, of in contest.items())
+            (_, first), *others = ((key, system_at(of, at)) for key, of in contest.items())
             pairs |= {key: (first, one, primary) for key, one in others}
     return judged_pairs(pairs, FRESH_PROCESSES)
 
 
-def _system(repeats: Sequence[Side], index: int) -> System:
+def system_at(repeats: Sequence[Side], index: int) -> System:
+    """Return a system at the threshold of this index."""
     return System(repeats, [side.quality(index) for side in repeats])
 
 
@@ -365,24 +361,28 @@ def from_the_best(
     that could have been asked for are right together with 95 % confidence: by Bonferroni, of
     repeats by Holm's method over the pairs with the best.
     """
+    for index, threshold in enumerate(group.thresholds.common(group.clock) if contests else ()):
+        heads = []
+        for contest in contests:
+            systems = best_first((system_at(one, index) for one in contest.values()), deadlines)
+            yield from less_than_best(systems, threshold)
+            heads.append(systems[0])
+        yield from less_than_best(best_first(heads, deadlines), threshold)
+
+
+def best_first(systems: Iterable[System], deadlines: Mapping[str, Deadlines]) -> list[System]:
+    """Return systems sorted by mean, worst round, then deadlines."""
 
     def standing(one: System) -> tuple[float, ...]:
-        """Return what sorts systems, the best first: by mean, worst round, then deadlines."""
         worst = min(float(quality.min()) for quality in one.rounds)
         kept = longest(deadlines.get(side.data.trial_id, NEVER) for side in one.repeats)
         return -round(float(np.mean(one.means)), EXACTLY), -round(worst, EXACTLY), *kept
 
-    for index, threshold in enumerate(group.thresholds.common(group.clock) if contests else ()):
-        heads = []
-        for contest in contests:
-            found = [_system(repeats, index) for repeats in contest.values()]
-            systems = sorted(found, key=standing)
-            yield from _from_best(systems, threshold)
-            heads.append(systems[0])
-        yield from _from_best(sorted(heads, key=standing), threshold)
+    return sorted(systems, key=standing)
 
 
-def _from_best(systems: Sequence[System], threshold: Threshold) -> Iterator[Row]:
+def less_than_best(systems: Sequence[System], threshold: Threshold) -> Iterator[Row]:
+    """Yield what each of some systems keeps less than the first, the best."""
     best, *others = systems
     several = len(best.repeats) > 1
     others = [one for one in others if (len(one.repeats) > 1) == several]

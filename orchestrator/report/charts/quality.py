@@ -8,6 +8,8 @@ from orchestrator.analysis.reading import Reading
 from orchestrator.analysis.tables.times import rjsd_column
 from orchestrator.contracts import by_key
 from orchestrator.report.charts.draw import (
+    CLOCKS,
+    INK,
     Chart,
     Lines,
     channel,
@@ -27,6 +29,9 @@ MEANS = {
     True: "Mean over processes with its 95 % interval as a band, each process as a thin line",
 }
 FIGURES = ("mean", "worst round")
+# What is drawn of a row of ``envelope``.
+OF_BEST = {"y": "mean", "low": "interval_low", "high": "interval_high"}
+OF_BEST |= {"number": "envelope", "leads": "leads"}
 CHOSEN = [{"calculate": "figure == 'mean' ? datum.mean : datum.worst", "as": "y"}]
 MOST_CHECKS = 500  # Most checks drawn of a trial, evenly chosen.
 
@@ -94,6 +99,52 @@ def rank_chart(reading: Reading) -> Chart:
             rule("x", float(reading.grids[reading.clock].ms[-1])),
             x=channel("x", on_clock("threshold on "), log=True),
             y=places,
+        ),
+    )
+
+
+def envelope_chart(reading: Reading) -> Chart:
+    lines, clock = Lines(reading), reading.clock
+    members = {entry.key for entry in reading.entries}
+    best = [
+        {name: row[column] for name, column in OF_BEST.items()} | {"x": row["threshold_ns"] / 1e6}
+        for row in reading.results.rows("envelope")
+        if row["trial"] in members
+    ]
+    rows = [
+        lines.row(one, **corners(x=reading.grids[clock].ms, y=reading.curves[clock, one.key].mean))
+        for one in reading.systems[: len(best)]
+    ]
+    place = {name: {"field": name, "type": "quantitative"} for name in ("x", "y", "low")}
+    step = {"interpolate": "step-after", "color": INK, "clip": True}
+    envelope = {
+        "data": {"values": best},
+        "encoding": {"x": place["x"], "y": place["y"], "detail": {"field": "number"}},
+        "layer": [
+            {
+                "mark": {**step, "type": "area", "opacity": 0.12},
+                "encoding": {"y": place["low"], "y2": {"field": "high"}},
+            },
+            {"mark": {**step, "type": "line", "strokeWidth": 7, "opacity": 0.3}},
+            {
+                "mark": {"type": "point", "filled": True, "color": INK, "size": 60, "opacity": 1},
+                "transform": [{"filter": "datum.leads"}],
+            },
+        ],
+    }
+    return Chart(
+        name="envelope",
+        section="quality",
+        place=2,
+        title="The best setting at each deadline",
+        note="The broad line is the envelope: the best at each deadline, with its 95 % interval. "
+        "From a point on another leads; the table of best settings names it.",
+        spec=lines.spec(
+            rows,
+            [mark("step"), mark("tips", [("x", "deadline (ms)"), ("y", "mean")])],
+            [envelope],
+            x=channel("x", f"deadline on {CLOCKS[clock]} (ms)", log=True),
+            y=channel("y", f"tail quality ({metric_words(reading)})", zero=True),
         ),
     )
 

@@ -6,13 +6,16 @@ from itertools import groupby
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.ranking import WHO, Ranking, Standing, Tie, differing
 from orchestrator.analysis.tables.comparison import EXACTLY
+from orchestrator.contracts import by_key
 from orchestrator.report.findings import Finding
 from orchestrator.report.record_tables import client_part
 from orchestrator.report.table import bound
 
 ROUNDED = 0.0005  # the difference of common visits may miss that of printed means by more
+BUDGET = "model.request.max_tokens="  # Most tokens of an answer, thinking included.
 VERDICTS = {"tied": "tie", "worse": "shown", "behind": "not shown", "not tested": "not tested"}
 
 
@@ -34,6 +37,7 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
             yield Finding("runner_up", one.group.task, told, told["flags"])
         if rest := [_difference(one, *other) for other in models if other is not after[0]]:
             yield Finding("other_models", one.group.task, {"models": rest})
+    yield from _envelopes(results, one.group)
     asked = [data.record for data in one.group.trials if data.record.trial.server.is_asked]
     asked.sort(key=lambda record: record.trial.server.name)
     for name, records in groupby(asked, key=lambda record: record.trial.server.name):
@@ -51,6 +55,24 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
                 "at_once": [max(ns) for ns in zip(*at_once, strict=True)],
             },
         )
+
+
+def _envelopes(results: CampaignAnalysis, group: Group) -> Iterator[Finding]:
+    """Yield per envelope what leads from which deadline on, where anything is kept."""
+    found = by_key(rows_of(results, "envelope", group), lambda row: int(row["envelope"])).values()
+    for rows in found:
+        several = len({data.record.trial.model.name for data in group.trials}) > 1
+        led = [row for row in rows if row["leads"]]
+        names = [[row["model"]] * several + [group.settings[row["trial"]]] for row in led]
+        if led:
+            values = {
+                "where": " · ".join(rows[0][name] for name in WHO[1:]) if len(found) > 1 else "",
+                "names": [" · ".join(filter(None, words)) for words in names],
+                "from_ns": [row["threshold_ns"] for row in led],
+                "tested": all(row["tied"] is not None for row in rows),
+                "budget": all(BUDGET in words[-1] for words in names),
+            }
+            yield Finding("envelope", group.task, values)
 
 
 def _name_of(one: Standing, found: Sequence[Standing]) -> str:
