@@ -262,7 +262,7 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
                 flags=tuple(dict.fromkeys(flag for row in processes for flag in row["flags"])),
                 less=less[key],
                 deadlines=longest(deadlines.get(row["trial"], NEVER) for row in processes),
-                goodput=useful[key],
+                goodput=useful.get(key, {}),
             )
         )
     return tuple(sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines)))

@@ -112,7 +112,7 @@ def test_the_better_system_is_the_one_with_the_smaller_error() -> None:
     rows = rows_made("tail_quality", trials, analysis, ())
 
     campaign = type("Campaign", (), {"config": None})
-    empty = {name: pa.table({}) for name in ("processes", "comparison", "deadline")}
+    empty = {name: pa.table({}) for name in ("goodput", "processes", "comparison", "deadline")}
     tables = {"tail_quality": pa.Table.from_pylist(rows), **empty}
     results = CampaignAnalysis(campaign, (), analysis, groups, tables)  # type: ignore[arg-type]
     assert [one.names["system"] for one in ranking(results, groups[0]).found] == ["fast", "slow"]

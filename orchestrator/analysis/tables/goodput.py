@@ -1,6 +1,7 @@
 """Right answers in time per second, and what a thousand of them cost in money and energy."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.capacity import question_of
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.quality import JudgedMean, NothingToKeep
 from orchestrator.analysis.table import FLAGS, METRIC, THRESHOLD, Column, Context, Row, View, table
 from orchestrator.analysis.tables.tail_quality import joined
 from orchestrator.analysis.trial_data import TrialData
@@ -194,12 +195,14 @@ class Rate(NamedTuple):
 
 
 def right_of(data: TrialData) -> NDArray[np.bool_] | None:
-    """Return which answers are right, [R, S], whenever they came; None where none is by itself."""
-    judged = data.judged(data.metric)
-    if not isinstance(judged, JudgedMean):
-        return None
-    scores = judged.raw if judged.by_round is None else judged.by_round
-    return np.broadcast_to(judged.gained(scores) > 0, data.times[data.clock].shape)
+    """Return which answers are right, [R, S], however late; None where scores are not 0 or 1."""
+    with suppress(NothingToKeep):
+        judged = data.judged(data.metric)
+        if isinstance(judged, JudgedMean) and judged.plain:
+            scores = judged.raw if judged.by_round is None else judged.by_round
+            if np.isin(scores, (0, 1)).all():
+                return np.broadcast_to(scores == 1, data.times[data.clock].shape)
+    return None
 
 
 def per_second(
