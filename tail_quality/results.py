@@ -21,7 +21,7 @@ from orchestrator.analysis.python_interface import Results
 from orchestrator.analysis.quality import intervals
 from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.turns import of_cycles, of_visits
+from orchestrator.analysis.turns import of_visits, shift_of_visits
 from orchestrator.assessment.kinds.means import TailQuality
 from orchestrator.assessment.subjects import Measured, NotShown, Subject
 from orchestrator.assessment.values import Time
@@ -129,7 +129,7 @@ class Result(Results):
                 data.record.trial.model.name,
                 first.record.trial.model.name,
                 what,
-                (of_cycles if what == LATENCY else of_visits)(first, data, value(first), value(data), level),
+                (shift_of_visits if what == LATENCY else of_visits)(first, data, value(first), value(data), level),
                 answers_change=what != LATENCY and bool(first.different_answers or data.different_answers),
             )
             for data in others

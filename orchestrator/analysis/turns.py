@@ -1,7 +1,7 @@
 """Differences of trials that took turns on one machine, in cycles of visits or repeat by repeat."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from orchestrator.stats.pair import (
     answered,
     compare_answered,
     paired,
+    signed_ranks,
     untested,
 )
 from orchestrator.stats.thresholds import Threshold
@@ -48,22 +49,36 @@ def of_visits(
 ) -> Difference:
     """Return the difference on *this data set*, from the quality of every round of either, [R]."""
     step = 1 / min(data.inferences[data.clock].shape[1] for data in (before, after))
-    return of_cycles(before, after, theirs, mine, confidence, step, possible(before, after))
+    within = possible(before, after)
+
+    def test(a: Floats, b: Floats, rounds: int) -> Difference:
+        return paired(a, b, confidence=confidence, resolution=step / rounds, within=within)
+
+    return _of_cycles(before, after, theirs, mine, test)
 
 
-def of_cycles(
+def shift_of_visits(
+    before: TrialData, after: TrialData, theirs: Floats, mine: Floats, confidence: float
+) -> Difference:
+    """Return by how much a figure of rounds without bounds, [R], is shifted in most visits."""
+
+    def test(a: Floats, b: Floats, rounds: int) -> Difference:
+        return signed_ranks(a, b, confidence=confidence)
+
+    return _of_cycles(before, after, theirs, mine, test)
+
+
+def _of_cycles(
     before: TrialData,
     after: TrialData,
     theirs: Floats,
     mine: Floats,
-    confidence: float = CONFIDENCE,
-    step: float = 0.0,
-    within: Limits = ANYWHERE,
+    test: Callable[[Floats, Floats, int], Difference],
 ) -> Difference:
-    """Return the difference of any figure of rounds, [R], by visits that met the same machine.
+    """Return the difference of a figure of rounds, [R], by visits that met the same machine.
 
     Visits of one cycle did: their means are paired. With fewer than 12 of them there are no limits.
-    ``step`` is the least that a figure can change by, ``within`` what differences are possible.
+    ``test`` takes the means of either side and the rounds of the shortest visit.
     """
     common = common_cycles(before, after)
     if common.size < FEWEST_UNITS:
@@ -75,7 +90,7 @@ def of_cycles(
         means, sizes = means_of_units(figure[None, both], data.turns[both])
         sides.append(means[0])
         rounds.append(sizes.min())
-    return paired(*sides, confidence=confidence, resolution=step / min(rounds), within=within)
+    return test(sides[0], sides[1], min(rounds))
 
 
 def possible(before: TrialData, after: TrialData) -> Limits:

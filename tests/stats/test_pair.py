@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from refusals import refused
 from scipy import stats
 
-from orchestrator.stats.pair import Replicates, answered, compare_answered, gate, holm_adjusted, one_more, paired
+from orchestrator.stats.pair import Replicates, answered, compare_answered, gate, holm_adjusted, one_more, paired, signed_ranks
 
 QUALITIES = st.lists(st.integers(0, 20).map(lambda right: right / 20), min_size=3, max_size=30)
 
@@ -36,6 +36,23 @@ def test_pairs_equal_scipys(units, confidence):
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(confidence)))
     values = {"t": expected.statistic, "df": units - 1, "p_value": expected.pvalue, "se": stats.sem(b - a)}
     assert dict(found.parameters) == pytest.approx({"units": units, **values})
+
+
+@pytest.mark.parametrize(("units", "confidence"), [(12, 0.975), (30, 0.95), (60, 0.975)])
+def test_a_shift_by_ranks_inverts_scipys_test_and_withstands_outliers(units, confidence):
+    each = 0.1 + 0.02 * seeded(units).normal(size=units)
+    each[: units // 10] += 9.0
+    found = signed_ranks(np.zeros(units), each, confidence=confidence)
+    p_values = [
+        stats.wilcoxon(each - shift, method="approx", correction=False).pvalue
+        for shift in (found.low - 1e-9, found.low + 0.01, found.high - 0.01, found.high + 1e-9)
+    ]
+    assert [p_value > 1 - confidence for p_value in p_values] == [False, True, True, False]
+    assert found.difference == pytest.approx(0.1, abs=0.02)
+    equal = seeded(1).standard_t(2, (2000, units))
+    apart = [signed_ranks(np.zeros(units), row, confidence=confidence) for row in equal]
+    assert np.mean([one.low > 0 or one.high < 0 for one in apart]) <= 1 - confidence + 0.01
+    assert signed_ranks(np.zeros(5), each[:5], confidence=0.999).method == "none"
 
 
 def test_one_more_campaign_is_predicted_as_hahn_and_meeker_do():
