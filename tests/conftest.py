@@ -59,18 +59,14 @@ if "PYTEST_DEBUG_TEMPROOT" not in os.environ and fits_in_memory():
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
 
 
-def _hear_ctrl_c() -> None:
-    """End on Ctrl-C even where a script has put the tests into the background: a shell lets such programs ignore it, and what they start ignores it too."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/ anew")
 
 
 def pytest_configure() -> None:
-    _hear_ctrl_c()
+    """End on Ctrl-C even where a script has put the tests into the background: a shell lets such programs ignore it, and what they start ignores it too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -10,29 +10,20 @@ from program import Done, orchestrator
 from synthetic_study import Effects, synthetic_campaign
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "requirements"
-MODELS = {"efficientnet_lite0": 0.0, "efficientnet_lite2": 0.5}
-"""Names of `+sweep=vision`, and 120 rounds in visits of two."""
 
 
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Names of `+sweep=vision`, and 120 rounds in visits of two."""
     effects = Effects(
-        model=MODELS, system={"cpu_1core": 0.6, "cpu_all": 0.0}, right={"efficientnet_lite0": 0.8, "efficientnet_lite2": 0.9},
-        bursts={"cpu_1core": (0.05, 5.0)}, drift={"cpu_all": 0.5},
+        model={"efficientnet_lite0": 0.0, "efficientnet_lite2": 0.5}, system={"cpu_1core": 0.6, "cpu_all": 0.0},
+        right={"efficientnet_lite0": 0.8, "efficientnet_lite2": 0.9}, bursts={"cpu_1core": (0.05, 5.0)}, drift={"cpu_all": 0.5},
     )  # fmt: skip
     return synthetic_campaign(tmp_path_factory.mktemp("assess") / "campaign", effects, repeats=1, rounds=120, samples=20)
 
 
 def assessed(campaign: Path, requirements: Path, *more: str | Path) -> Done:
     return orchestrator("assess", campaign, "--requirements", requirements, *more, cwd=campaign.parent)
-
-
-@pytest.mark.parametrize(("name", "code"), [("met", 0), ("not_met", 1), ("not_shown", 3)])
-def test_the_examples_give_their_exit_codes(name: str, code: int, campaign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    found = assessed(campaign, EXAMPLES / f"{name}.yaml")
-    assert (found.returncode, found.stderr) == (code, "")
-    assert max(map(len, found.stdout.splitlines())) <= 80
 
 
 def test_a_file_that_breaks_a_rule_is_a_mistake(campaign: Path, tmp_path: Path) -> None:
@@ -54,26 +45,26 @@ def test_json_holds_every_figure(campaign: Path, tmp_path: Path) -> None:
     assert (first["id"], first["verdict"], first["allowed_error"]) == ("EXAMPLE-1", "not met", pytest.approx(0.025))
     assert len(first["systems"]) == 8
     one = first["systems"][0]
-    assert one["figure"] == 0
-    assert one["high"] < one["asked"]
+    assert one["figure"] == 0 <= one["high"] < one["asked"]
     assert (one["rounds"], one["visits"], one["processes"], one["sessions"]) == (120, 60, 1, 1)
     again = tmp_path / "b.json"
     assessed(campaign, EXAMPLES / "not_met.yaml", "--json", again)
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize(("name", "failures", "errors"), [("met", 0, 0), ("not_met", 16, 0), ("not_shown", 0, 16)])
-def test_junit_fails_what_is_not_met_and_does_not_pass_what_is_not_shown(
-    name: str, failures: int, errors: int, campaign: Path, tmp_path: Path
+@pytest.mark.parametrize(("name", "code", "failures", "errors"), [("met", 0, 0, 0), ("not_met", 1, 16, 0), ("not_shown", 3, 0, 16)])
+def test_the_examples_give_their_exit_codes_and_junit_passes_what_is_met_alone(
+    name: str, code: int, failures: int, errors: int, campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     path = tmp_path / "a.xml"
-    assessed(campaign, EXAMPLES / f"{name}.yaml", "--junit", path)
+    found = assessed(campaign, EXAMPLES / f"{name}.yaml", "--junit", path)
+    assert (found.returncode, found.stderr) == (code, "")
+    assert max(map(len, found.stdout.splitlines()[:-1])) <= 80  # the last one is the path that was written
     root = ET.fromstring(path.read_bytes())
     assert (int(root.attrib["failures"]), int(root.attrib["errors"])) == (failures, errors)
-    cases = root.findall("testsuite/testcase")
-    assert len(cases) == int(root.attrib["tests"])
-    assert len(root.findall("testsuite/testcase/failure")) == failures
-    assert len(root.findall("testsuite/testcase/error")) == errors
+    cases = [len(root.findall(f"testsuite/testcase{kind}")) for kind in ("", "/failure", "/error")]
+    assert cases == [int(root.attrib["tests"]), failures, errors]
 
 
 def test_markdown_and_page_show_names_as_they_are(campaign: Path, tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.storage.records import Process
 
-Times = NDArray[np.float64]
 ASKED: dict[str, Any] = {"tail_quality": {"threshold": "20 ms", "at_least": 0.9}}
 
 
-def on(day: int, times: Times, repeat: int = 0) -> TrialData:
+def on(day: int, times: NDArray[np.float64], repeat: int = 0) -> TrialData:
     process = Process(process=0, pid=1, host="h", started_at=datetime(2026, 5, day, tzinfo=UTC))
     visits = np.arange(len(times), dtype=np.int32)
     return build_trial("one", times, visits=visits, repeat=repeat, processes=(process,), measurement={"rule": "rounds", "max_rounds": 60})

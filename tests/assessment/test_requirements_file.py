@@ -78,9 +78,6 @@ def test_a_mistake_in_an_entry_is_reported_with_its_line(entry: str, key: str, c
     assert str(caught.value).startswith(f"{path}: line {3 + len(lines)}: requirement A: ")
 
 
-TWO = json.dumps({"requirements": [GOOD, {**GOOD, "text": "y"}]})
-
-
 @pytest.mark.parametrize(
     ("content", "code", "key"),
     [
@@ -95,7 +92,7 @@ TWO = json.dumps({"requirements": [GOOD, {**GOOD, "text": "y"}]})
         ("requirements: [{id: my req, text: x, deadline: {within: 50 ms}}]", "invalid", "id"),
         ("requirements: [{id: A, text: x}]", "invalid", ""),
         ("requirements: [{id: A, text: x, deadline: {within: 5 ms}, cold_start: {within: 1 s}}]", "invalid", ""),
-        (TWO, "invalid", ""),
+        (json.dumps({"requirements": [GOOD, {**GOOD, "text": "y"}]}), "invalid", ""),
         ("requirements: []\nrequirements: []\n", "damaged", ""),
         ("requirements: []\n---\nrequirements: []\n", "damaged", ""),
         ("requirements: 2026-99-99\n", "damaged", ""),

@@ -8,13 +8,9 @@ from program import orchestrator
 PROJECT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def page() -> str:
-    return (PROJECT / "docs" / "cluster.md").read_text()
-
-
 @pytest.mark.slow
-def test_the_example_composes(page: str, tmp_path: Path) -> None:
+def test_the_example_composes(tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "cluster.md").read_text()
     blocks = re.findall(r"^`(my_conf/\S+\.yaml)`:\n\n```yaml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
     for name, text in blocks:
         file = tmp_path / name

@@ -5,14 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from program import SUPPORT, Call
+from program import SUPPORT, Call, rounds
 from refusals import refused
 
 from orchestrator.commands import line
 from orchestrator.storage.files import write_json
 
-TWO_ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.warmup_rounds=1"]
-WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "task=numbers", *TWO_ROUNDS, "cluster=inline"]
+WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "task=numbers", *rounds(2), "measurement.warmup_rounds=1"]
 
 
 @pytest.mark.slow

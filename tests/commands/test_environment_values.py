@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from program import ECHO, NULL, Call
+from program import ECHO, NULL, Call, rounds
 
 from orchestrator.configuration.environment_values import known_by_digests, resolved_text
 
 TOKEN = "hf_Xy7-not-to-be-stored"
-SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2"]
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def token_words(tmp_path: Path) -> list[str]:
         "name: secret\nkind: image_classification\ntarget: meddling_targets:SecretModel\nruntimes: [torch]\n"
         "token: ${oc.env:TQ_TEST_TOKEN}\nheader: {authorization: 'Bearer ${model.token}'}\nseen: null\nrefused: false\n"
     )
-    return [*NULL, "--config-dir", str(folder), "model=secret", *SHORT, "model.seen=seen"]
+    return [*NULL, "--config-dir", str(folder), "model=secret", "system=cpu_all", *rounds(2), "model.seen=seen"]
 
 
 def written(folder: Path) -> str:

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from program import ECHO
+from program import ECHO, rounds
 
 from orchestrator.commands import line, measuring, planning
 from orchestrator.endings import Stopped
@@ -79,7 +79,6 @@ def test_the_next_step_raises_what_was_lost(arrive: Arrive, lose: Callable[[Arri
     assert capsys.readouterr().err == ""
 
 
-WORDS = ["measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "cluster=inline", "results_dir=r"]
 STEPS = {
     "its verb is imported": (line, "import_module"),
     "it composes": (planning, "compose_trials"),
@@ -111,9 +110,8 @@ def test_a_campaign_goes_no_further(
 
     monkeypatch.setattr(measuring, "SAME_SIGNAL_S", 0)
     monkeypatch.setattr(place, name, staticmethod(signalled) if name == "create" else signalled)
-    answer = call(*ECHO, *WORDS)
-    assert answer.returncode == 130, answer
-    assert answer.stdout == ""
+    answer = call(*ECHO, *rounds(2), "results_dir=r")
+    assert (answer.returncode, answer.stdout) == (130, ""), answer
     assert not {"Traceback", "ignored"} & set(answer.stderr.split()), answer.stderr
     begun = step in ("the folder is made", "it measures", "all is measured")
     assert (tmp_path / "r").exists() == begun

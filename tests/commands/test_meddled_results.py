@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import pytest
-from program import NULL, Call
+from program import NULL, Call, rounds
 
 from orchestrator.storage.reader import open_campaign
-
-SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=4", "measurement.max_rounds=4"]
 
 
 @pytest.mark.parametrize("deed", ["move", "another", "delete"])
 def test_a_directory_that_is_gone_stops_the_campaign(call: Call, tmp_path: Path, deed: str) -> None:
-    answer = call(*NULL, "model=meddling", f"model.deed={deed}", *SHORT, "results_dir=r")
+    answer = call(*NULL, "model=meddling", f"model.deed={deed}", "system=cpu_all", *rounds(4), "results_dir=r")
     assert answer.returncode == 1
     if deed == "another":
         assert list((tmp_path / "r").iterdir()) == [], "a stranger's directory of the same name is left alone"

@@ -2,20 +2,17 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from program import SUPPORT, Call, orchestrator
+from program import SUPPORT, Call, orchestrator, rounds
 
-from orchestrator import metrics
-
-ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=4", "measurement.max_rounds=4", "measurement.warmup_rounds=1"]
-WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "model.wrong=[3,4,5]", "task=numbers", *ROUNDS, "cluster=inline"]
+WORDS = [
+    *("--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "model.wrong=[3,4,5]", "task=numbers", *rounds(4)),
+    "measurement.warmup_rounds=1",
+]
 TASK = """
 from null_targets import Numbers
 
@@ -52,29 +49,6 @@ class Judged:
 """
 
 
-def forget_modules() -> None:
-    for name in ("distance_task", "distances_of_mine", "mine", "a_other"):
-        sys.modules.pop(name, None)
-
-
-@contextmanager
-def of_their_own() -> Iterator[None]:
-    """Other tests have modules of these names from other folders."""
-    before = dict(metrics._OWN)
-    metrics._OWN.clear()
-    forget_modules()
-    yield
-    forget_modules()
-    metrics._OWN.clear()
-    metrics._OWN.update(before)
-
-
-@pytest.fixture(autouse=True)
-def own_modules() -> Iterator[None]:
-    with of_their_own():
-        yield
-
-
 def rows(name: str) -> list[dict[str, Any]]:
     return pq.read_table(Path("r") / f"{name}.parquet").to_pylist()
 
@@ -85,8 +59,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(SUPPORT / "code", folder / "code")
     (folder / "code" / "distance_task.py").write_text(TASK)
     (folder / "code" / "distances_of_mine.py").write_text(METRICS)
-    with of_their_own():
-        done = orchestrator(*WORDS, "task.target=distance_task:Judged", "code=[code]", "results_dir=r", cwd=folder)
+    done = orchestrator(*WORDS, "task.target=distance_task:Judged", "code=[code]", "results_dir=r", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -105,13 +78,11 @@ def test_the_metric_judges_and_its_scores_are_stored(measured: Path, call: Call)
     assert {(row["metric"], row["ideal"]) for row in before} == {("distance", 3 / 20)}
 
     # Nothing of the campaign's folder is looked into by report: the stored scores do.
-    metrics._OWN.clear()
     assert call("report", "r")[0] == 0
     assert rows("tail_quality") == before
 
 
 def test_a_metric_is_computed_from_stored_answers(measured: Path, call: Call) -> None:
-    metrics._OWN.clear()
     assert call("report", "r", "analysis.metrics=[top1]")[0] == 0
     assert {(row["metric"], row["ideal"]) for row in rows("tail_quality")} == {("top1", 17 / 20)}
     assert call("report", "r", "analysis.metrics=[rms]").returncode == 2

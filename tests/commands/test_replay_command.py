@@ -5,12 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 from program import Call
 
-STORED = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
-
 
 @pytest.fixture
 def campaign(tmp_path: Path) -> Path:
-    return shutil.copytree(STORED, tmp_path / "campaign")
+    return shutil.copytree(Path(__file__).parents[1] / "data" / "before_the_house" / "campaign", tmp_path / "campaign")
 
 
 def test_tables_fit_80_columns_and_rows_and_a_picture_are_written(campaign: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

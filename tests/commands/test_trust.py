@@ -14,7 +14,6 @@ from orchestrator.machine.other_users import nobody
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 
-GOING_ON = [["resume", "r"], ["extend", "r", "--rounds", "1"]]
 PLACES = [
     "r",
     "r/campaign.json",
@@ -59,7 +58,7 @@ def check_taken(words: Sequence[str] = ("resume", "r")) -> None:
         line.run(words)
 
 
-@pytest.mark.parametrize("words", GOING_ON, ids=["resume", "extend"])
+@pytest.mark.parametrize("words", [["resume", "r"], ["extend", "r", "--rounds", "1"]], ids=["resume", "extend"])
 def test_what_every_user_can_write_is_refused(folder: Path, words: list[str]) -> None:
     check_taken(words)
     for place in PLACES:

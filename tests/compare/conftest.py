@@ -3,7 +3,7 @@ import shutil
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
@@ -66,34 +66,19 @@ class Processes(InlineExecutor):
                 for number in range(first, first + count):
                     self._told.begin_round(trial_id)
                     found.append(session._worker.run_rounds(number, 1, visit))
-                return joined(found)
+                return Rounds(
+                    timings=pa.concat_batches([part.timings for part in found]),
+                    rows=pa.concat_batches([part.rows for part in found]),
+                    answers={number: table for part in found for number, table in part.answers.items()},
+                    errors={number: errors for part in found for number, errors in part.errors.items()},
+                    tracebacks={number: text for part in found for number, text in part.tracebacks.items()},
+                    ramp=found[0].ramp,
+                )
 
             return InlineJob(run)
 
         session.run_rounds = told  # type: ignore[method-assign]
         return session
-
-
-def plan_of(
-    repeats: int, rounds: int, systems: tuple[str, ...], model: Mapping[str, object], task: Mapping[str, object], max_errors: int
-) -> tuple[PlannedTrial, ...]:
-    documents = [
-        null_document(
-            model={"wrong": [3, 7], **model},
-            task=task,
-            system={"name": system, "cores": 1 if system == "cpu_1core" else None},
-            measurement={
-                "min_rounds": rounds,
-                "max_rounds": rounds,
-                "repeat": repeats,
-                "max_errors": max_errors,
-                "lead_in": 0,
-                "visit_rounds": 5,
-            },
-        )
-        for system in systems
-    ]
-    return tuple(planned(*documents))
 
 
 @contextmanager
@@ -114,7 +99,23 @@ def opened(
     **record_fields: object,
 ) -> Iterator[tuple[tuple[PlannedTrial, ...], Callable[[list[PlannedTrial]], object]]]:
     """A campaign's trials, and what measures some of them."""
-    trials = plan_of(repeats, rounds, systems, model or {}, task or {}, max_errors)
+    documents = [
+        null_document(
+            model={"wrong": [3, 7], **(model or {})},
+            task=task or {},
+            system={"name": system, "cores": 1 if system == "cpu_1core" else None},
+            measurement={
+                "min_rounds": rounds,
+                "max_rounds": rounds,
+                "repeat": repeats,
+                "max_errors": max_errors,
+                "lead_in": 0,
+                "visit_rounds": 5,
+            },
+        )
+        for system in systems
+    ]
+    trials = tuple(planned(*documents))
     record = CampaignRecord(**{"code_version": "test", "name": name_of_campaign or directory.name, "trials": trials, **record_fields})
     with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
         executor = Processes(Path(scratch), directory.parent / "cache", clock, seed, slower or {}, noise)
@@ -179,15 +180,3 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
         return code, capsys.readouterr().out
 
     return run
-
-
-def joined(parts: Sequence[Rounds]) -> Rounds:
-    """Return rounds that follow one another as one message."""
-    return Rounds(
-        timings=pa.concat_batches([part.timings for part in parts]),
-        rows=pa.concat_batches([part.rows for part in parts]),
-        answers={number: table for part in parts for number, table in part.answers.items()},
-        errors={number: errors for part in parts for number, errors in part.errors.items()},
-        tracebacks={number: text for part in parts for number, text in part.tracebacks.items()},
-        ramp=parts[0].ramp,
-    )

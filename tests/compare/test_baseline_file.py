@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused
 from scipy import stats
+from small_campaign import read_document
 
 from orchestrator.analysis.loading import load_trials
 from orchestrator.compare.baseline import COARSE_STEP, STEP, StoredCurve, bounds_up_to, read_baseline
@@ -46,19 +46,14 @@ def test_a_file_takes_its_own_thresholds_unless_fewer_are_asked_for(measure: Any
     assert sorted({row["threshold"] for row in found(tmp_path / "own.json")}) == ["4 ms", "5 ms", "p95"]
     compare(tmp_path / "base.json", campaign, json_file=tmp_path / "less.json", overrides=("analysis.thresholds_ms=[5]",))
     assert sorted({row["threshold"] for row in found(tmp_path / "less.json")}) == ["5 ms", "p95"]
-    change(tmp_path / "base.json", lambda document: [trial.update(curve=None) for trial in document["trials"]])  # as older files
+    older = read_document(tmp_path / "base.json")
+    for trial in older["trials"]:
+        trial["curve"] = None
+    write_json(tmp_path / "base.json", older)
     compare(tmp_path / "base.json", campaign)
     for override in ("analysis.thresholds_ms=[6]", "analysis.primary=p99"):
         with pytest.raises(InputError):
             compare(tmp_path / "base.json", campaign, overrides=(override,))
-
-
-def change(path: Path, how: Callable[[dict[str, Any]], object]) -> None:
-    """Change a JSON file and seal it again."""
-    document = json.loads(path.read_text())
-    document.pop("sha256")
-    how(document)
-    write_json(path, document)
 
 
 @pytest.mark.slow
@@ -132,9 +127,7 @@ def test_three_campaigns_know_how_campaigns_differ(measure: Any, compare: Any, t
 def test_a_baseline_that_was_changed_is_refused(measure: Any, compare: Any, tmp_path: Path) -> None:
     campaign, path = measure("a", repeats=1), tmp_path / "base.json"
     write_baseline(open_campaign(campaign), AnalysisConfig(), path)
-    text = path.read_text()
-    document = json.loads(text)
-    document.pop("sha256")
+    text, document = path.read_text(), read_document(path)
     of_nothing = json.loads(json.dumps(document["trials"]))
     of_nothing[0]["thresholds"][0]["means"] = []
     changes: list[dict[str, Any]] = [

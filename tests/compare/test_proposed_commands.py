@@ -7,16 +7,16 @@ from pathlib import Path
 
 import program
 import pytest
+from program import SUPPORT
 
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
 pytestmark = pytest.mark.slow
 
-SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = [
-    "--config-dir", str(SUPPORT / "conf"), "task=numbers", "model=echo", "system=cpu_1core", "cluster=inline", "--quiet",
-    "--skip-infeasible", "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "measurement.lead_in=0",
+    "--config-dir", str(SUPPORT / "conf"), "task=numbers", "model=echo", "system=cpu_1core", "--quiet", "--skip-infeasible",
+    *program.rounds(3), "measurement.lead_in=0",
 ]  # fmt: skip
 CODE = f"code=[{SUPPORT / 'code'}]"
 Run = Callable[..., program.Done]

@@ -4,11 +4,10 @@ from pathlib import Path
 from orchestrator.configuration.composition import compose_trials
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
-TEXT = PAGE.read_text()
 
 
 def test_the_sweep_file_on_the_page_composes(tmp_path: Path) -> None:
-    (shown,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    (shown,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "shown.yaml").write_text(shown)
     composition = compose_trials(["+sweep=shown"], config_dirs=[tmp_path])

@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,10 +18,6 @@ NEWEST_PYTHON = "3.13"
 """The newest that all dependencies have wheels for."""
 
 Uv = Callable[..., None]
-
-
-def report(*names: str) -> dict[str, Any]:
-    return {"install": [{"metadata": {"name": name}} for name in names]}
 
 
 def test_constraints_fit_the_ranges_and_leave_torch_to_the_machine() -> None:

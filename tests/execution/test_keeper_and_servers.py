@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from processes import ENDLESS_S, gone
+from processes import ENDLESS_S, gone, wait_until
 from refusals import refused
 
 from orchestrator.configuration.environment_values import Secret
@@ -171,19 +170,12 @@ def test_a_program_that_is_not_there_and_a_port_that_is_taken_are_refused(start:
         with_port(settings)
 
 
-def ended(server: Server) -> str | None:
-    """Return how a server ended, at the latest after some minutes."""
-    until = time.monotonic() + ENDLESS_S
-    while (how := server.how_it_ended()) is None and time.monotonic() < until:
-        time.sleep(0.02)
-    return how
-
-
 def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
     server, _ = start("--children", "1")
     pids = server.processes()
     os.kill(server.keeper.pid, signal.SIGKILL)
-    assert ended(server) == "signal SIGKILL"
+    wait_until(server.how_it_ended)
+    assert server.how_it_ended() == "signal SIGKILL"
     server.end()
     assert gone(pids)
 
@@ -193,7 +185,8 @@ def test_without_its_keeper_it_dies_and_the_program_goes_on(start: Start, tmp_pa
     pids = server.processes()
     os.kill(server.keeper.own_pid, signal.SIGKILL)
     assert gone([server.keeper.pid])
-    assert ended(server) == "its keeper was killed"
+    wait_until(server.how_it_ended)
+    assert server.how_it_ended() == "its keeper was killed"
     server.keeper.remove_at_end(tmp_path / "any")
     server.end()
     assert gone([server.keeper.pid])

@@ -36,10 +36,8 @@ def test_names_stand_for_their_values_and_braces_of_json_stay() -> None:
     inherited = {"PATH": "/bin", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "RAY_ADDRESS": "local"}
     order = order_of(asked, (0, 2, 3), inherited, Path("/cache"))
     assert order.command[2:] == ("--at=127.0.0.1:8123", "--batch", "8", '--more={"a": {}}', "--fast=true")
-    assert order.environment["THREADS"] == "3"
-    assert order.environment["OMP_NUM_THREADS"] == "7"  # the user's own word counts
-    assert order.environment["MKL_NUM_THREADS"] == "3"
-    assert order.environment["PATH"] == "/bin"
+    given = {"THREADS": "3", "OMP_NUM_THREADS": "7", "MKL_NUM_THREADS": "3", "PATH": "/bin"}  # the user's own word counts
+    assert order.environment.items() >= given.items()
     assert not {"CUDA_VISIBLE_DEVICES", "RAY_ADDRESS"} & set(order.environment)
 
 

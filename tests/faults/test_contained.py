@@ -22,7 +22,6 @@ from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
 
 VICTIMS_SAMPLES = 7
-SCHEDULES = ("sequential", "visits")
 
 
 class Breaks(LookupError):
@@ -168,7 +167,7 @@ def test_whatever_breaks_in_one_trial_ends_it_alone(
         assert [fault.name for fault in stored.trial(victim.trial_id).faults] == ([] if name == "host_answers" else ["process killed"])
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", ["sequential", "visits"])
 @pytest.mark.parametrize("when", ["made", "asked"])
 def test_a_rule_that_breaks_ends_its_trial_alone(campaign: Any, when: str, schedule: str) -> None:
     trials = three_trials(schedule)

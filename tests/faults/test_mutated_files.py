@@ -12,8 +12,6 @@ from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 
 MUTATIONS = 100
-OTHERS = 2
-"""How many other files stand in the place of each one."""
 
 
 def flip(content: bytearray, chance: random.Random) -> None:
@@ -97,12 +95,12 @@ def test_every_file_that_was_taken_away_is_named(finished: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_every_file_of_another_trial_or_table_is_named(finished: Path) -> None:
-    """In place of each file stand that of the same name of the other trial and some others at random, or all of them in a longer run."""
+    """In place of each file stand that of the same name of the other trial and one other at random, or all of them in a longer run."""
     files, chance = stored_files(finished), random.Random(0)
     for path in files:
         others = [other for other in files if path != other and path.suffix == other.suffix]
         others.sort(key=lambda other: (other.name != path.name, chance.random()))
-        for other in others[: OTHERS * EFFORT]:
+        for other in others[: 2 * EFFORT]:
             whole = path.read_bytes()
             path.write_bytes(other.read_bytes())
             told = complaint(finished, path)

@@ -50,11 +50,6 @@ def kill(temporary: Path, name: str) -> None:
     victim.kill()
 
 
-def told_of_loss(told: str, name: str) -> bool:
-    line = told.splitlines()[-1]
-    return line == f"error: the embedded Ray has lost its process {name} (signal 9); go on with: python -m orchestrator resume r"
-
-
 def rounds_in(paths: Iterable[Path]) -> dict[int, int]:
     """The number of each stored round, and of the process that timed it."""
     found = [row for path in paths for row in pq.read_table(path).to_pylist()]
@@ -76,7 +71,8 @@ def test_a_killed_driver_is_gone_on_with_at_once_and_so_is_a_dead_ray(tmp_path: 
         kill(temporary, "raylet")
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 1, told
-    assert told_of_loss(told, "raylet"), told
+    lost = "error: the embedded Ray has lost its process raylet (signal 9); go on with: python -m orchestrator resume r"
+    assert told.splitlines()[-1] == lost, told
     with started(tmp_path, temporary, "resume", "r") as driver:
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 0, told

@@ -26,6 +26,12 @@ DAYS, CHANGED = 40, 20
 
 
 @pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reported campaign that others are made like."""
+    return reported(tmp_path_factory.mktemp("source") / "campaign")
+
+
+@pytest.fixture(scope="module")
 def campaigns(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 campaigns, of which the last 20 keep less and have other code."""
     folder, random = tmp_path_factory.mktemp("campaigns"), np.random.default_rng(3)

@@ -12,7 +12,7 @@ from refusals import refused
 
 from orchestrator.machine.cores import ThreadMask, allowed_cores, check_pinning, choose_cores, format_cores, parse_cores
 from orchestrator.machine.environment import gpu_driver, stack
-from orchestrator.machine.host import own_identity, read_machine
+from orchestrator.machine.host import own_identity
 from orchestrator.machine.own_processes import Kin, OwnProcesses, divide, read_cpu_ns, read_parents, roots_beside
 
 PIN_IN_A_FRESH_PROCESS = """
@@ -90,12 +90,6 @@ def test_cores_are_written_as_they_are_read(cores: set[int]) -> None:
     assert parse_cores("0-2,8,10-11\n") == (0, 1, 2, 8, 10, 11)
 
 
-def test_this_machine_has_the_cores_this_process_may_use() -> None:
-    machine = read_machine()
-    assert set(machine.cores) == set(os.sched_getaffinity(0))
-    assert machine.memory_bytes > 2**28
-
-
 DRIVER, GUARD, HEAD, RAYLET, AGENT, TIMED, SERVER, WORKER_OF_SERVER, RESTING, STRANGER = range(10, 20)
 
 
@@ -105,13 +99,12 @@ PARENTS = {
 }  # fmt: skip
 
 
-def test_what_the_driver_started_is_the_program_s_and_what_the_timed_process_started_its_own() -> None:
-    found = divide(PARENTS, [RAYLET, DRIVER], TIMED)
-    assert found == OwnProcesses((DRIVER, GUARD, HEAD, RAYLET, AGENT, RESTING), (SERVER, WORKER_OF_SERVER))
-
-
-def test_a_root_that_is_gone_and_no_root_leave_the_children_alone() -> None:
-    assert divide(PARENTS, [99], TIMED) == divide(PARENTS, (), TIMED) == OwnProcesses((), (SERVER, WORKER_OF_SERVER))
+# A root that is gone, and no root, leave the children alone.
+@pytest.mark.parametrize(("roots", "program"), [((RAYLET, DRIVER), (DRIVER, GUARD, HEAD, RAYLET, AGENT, RESTING)), ((99,), ()), ((), ())])
+def test_what_the_driver_started_is_the_program_s_and_what_the_timed_process_started_its_own(
+    roots: tuple[int, ...], program: tuple[int, ...]
+) -> None:
+    assert divide(PARENTS, roots, TIMED) == OwnProcesses(program, (SERVER, WORKER_OF_SERVER))
 
 
 def test_processes_of_this_machine_are_read() -> None:

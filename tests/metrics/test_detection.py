@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from detections import random_task
 from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused
@@ -17,46 +18,12 @@ from orchestrator.metrics.detection import AREAS, names_other_categories
 from orchestrator.metrics.detection_boxes import detections, ground_truth
 
 NAMES = [name for name in METRICS if name.startswith("map")]
-BOX, ELSEWHERE = [10, 10, 50, 50], [200, 10, 50, 50]
-
-
-def answer(*boxes, label=1, score=None):
-    found = {"boxes": list(boxes), "labels": [label] * len(boxes)}
-    return found if score is None else {**found, "scores": [score] * len(boxes)}
+BOX = [10, 10, 50, 50]
 
 
 def random_answers(seed, pictures):
-    """Boxes of all sizes, each found roughly or not, and as many that are not there."""
-    random = np.random.default_rng(seed)
-    references, predictions = [], []
-    for _ in range(pictures):
-        count = int(random.integers(0, 5))
-        truth = np.hstack([random.random((count, 2)) * 300, np.exp(random.normal(4, 0.8, (count, 2)))])
-        labels = random.integers(0, 3, count)
-        near = truth * (1 + random.normal(0, 0.08, (count, 4)))
-        found = np.vstack([near, random.random((count, 4)) * 300])
-        scores = np.round(random.random(2 * count), 1)
-        references.append({"boxes": truth, "labels": labels})
-        predictions.append({"boxes": found, "labels": np.tile(labels, 2), "scores": scores})
+    references, predictions = random_task(seed, pictures, classes=3)
     return Answers(predictions, references)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("whole", [True, False])
-def test_curve_is_the_quality_of_a_model_that_finds_nothing_in_late_pictures(name, whole):
-    random = np.random.default_rng(1)
-    answers = random_answers(2, 40)
-    times = random.integers(1, 100, (3, 40))
-    times = times if whole else np.where(random.random(times.shape) < 0.1, np.inf, times)
-    thresholds = [100, 5, 50, 95, np.inf]
-    metric = find_metric(name)
-    curve = metric.judge(answers).curve(times, thresholds)
-    for threshold, of_threshold in zip(thresholds, curve, strict=True):
-        for row, quality in zip(times, of_threshold, strict=True):
-            on_time = (row <= threshold) & np.isfinite(row)
-            found = [prediction if there else None for prediction, there in zip(answers.predictions, on_time, strict=True)]
-            assert quality == pytest.approx(metric.judge(Answers(found, answers.references)).ideal(), abs=1e-12)
-    assert len(np.unique(curve)) > 3
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.sampled_from(NAMES))
@@ -74,21 +41,9 @@ def test_laws(seed, pictures, name):
     assert ((some >= 0) & (some <= 1)).all()
 
 
-def test_quality_may_fall_when_a_wrong_answer_comes_in_time():
-    answers = Answers([answer(BOX, score=0.5), answer(BOX, score=0.9)], [answer(BOX), answer()])
-    curve = find_metric("map").judge(answers).curve([[10, 20]], [9, 10, 20])
-    assert curve[:, 0] == pytest.approx([0, 1, 0.5])
-
-
-def test_a_detection_of_a_crowd_is_neither_right_nor_wrong():
-    reference = {"boxes": [ELSEWHERE, [0, 0, 100, 100]], "labels": [1, 1], "crowd": [0, 1]}
-    found = {"boxes": [BOX, [20, 20, 50, 50], ELSEWHERE], "labels": [1, 1, 1], "scores": [0.9, 0.8, 0.7]}
-    assert find_metric("map").judge(Answers([found], [reference])).ideal() == pytest.approx(1)
-
-
-@pytest.mark.parametrize("references", [[answer()], [{**answer(BOX), "crowd": [1]}]])
-def test_without_boxes_to_find_quality_is_no_number(references):
-    judged = find_metric("map").judge(Answers([answer(BOX, score=0.5)], references))
+@pytest.mark.parametrize("reference", [{"boxes": [], "labels": []}, {"boxes": [BOX], "labels": [1], "crowd": [1]}])
+def test_without_boxes_to_find_quality_is_no_number(reference):
+    judged = find_metric("map").judge(Answers([{"boxes": [BOX], "labels": [1], "scores": [0.5]}], [reference]))
     assert math.isnan(judged.ideal())
     assert np.isnan(judged.curve([[5], [6]], [1, 9])).all()
 
@@ -208,11 +163,7 @@ def pictures(called: dict[int, int], moved: float = 0.0) -> Answers:
     return Answers(predictions=predictions, references=references)
 
 
-def test_class_numbers_in_place_of_category_ids_are_found() -> None:
-    assert names_other_categories(pictures({number: number for number in range(80)}))
-
-
-def test_category_ids_are_right_and_so_is_a_bad_detector() -> None:
-    right = dict(enumerate(IDS))
-    assert not names_other_categories(pictures(right))
-    assert not names_other_categories(pictures(right, moved=50.0))
+# Category ids are right, and so is a bad detector.
+@pytest.mark.parametrize(("called", "moved", "others"), [(range(80), 0.0, True), (IDS, 0.0, False), (IDS, 50.0, False)])
+def test_class_numbers_in_place_of_category_ids_are_found(called, moved, others) -> None:
+    assert names_other_categories(pictures(dict(enumerate(called)), moved)) == others

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from detections import random_task
 from effort import EFFORT
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,6 @@ from orchestrator.metrics import Answers, find_metric
 from orchestrator.metrics.detection_boxes import box_overlap
 
 NAMES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
-UNDEFINED = -1
 
 
 def dataset(pictures, annotations):
@@ -61,50 +61,14 @@ def coco_eval(references, predictions, on_time):
     return evaluation.stats[:6]
 
 
-def ours(references, predictions, times, thresholds):
-    """[6, M, R]"""
-    return np.array([find_metric(name).judge(Answers(predictions, references)).curve(times, thresholds) for name in NAMES])
-
-
 def assert_equal_to_coco_eval(references, predictions, times, thresholds):
-    curves = ours(references, predictions, times, thresholds)
+    curves = np.array([find_metric(name).judge(Answers(predictions, references)).curve(times, thresholds) for name in NAMES])
     assert curves.shape == (6, len(thresholds), len(times))
     for (m, threshold), (r, row) in itertools.product(enumerate(thresholds), enumerate(np.asarray(times))):
         expected = coco_eval(references, predictions, (row <= threshold) & np.isfinite(row))
-        expected[expected == UNDEFINED] = np.nan
+        expected[expected == -1] = np.nan  # undefined
         np.testing.assert_allclose(curves[:, m, r], expected, rtol=0, atol=1e-9)
     return curves
-
-
-def random_task(seed, pictures=12, classes=4, boxes=6, found=20, steps=None, crowds=0.0, with_areas=False):
-    """Boxes of all sizes; detections near them, of right and wrong classes, among others anywhere; scores tie with few steps."""
-    random = np.random.default_rng(seed)
-    references, predictions = [], []
-    for _ in range(pictures):
-        count = int(random.integers(0, boxes + 1))
-        sizes = np.exp(random.normal(4, 0.8, (count, 2)))
-        truth = np.hstack([random.random((count, 2)) * 300, sizes])
-        labels = random.integers(0, classes, count)
-        reference = {"boxes": truth.tolist(), "labels": labels.tolist()}
-        if with_areas:
-            reference["areas"] = (truth[:, 2] * truth[:, 3] * random.uniform(0.3, 1, count)).tolist()
-        if crowds:
-            reference["crowd"] = (random.random(count) < crowds).astype(int).tolist()
-        references.append(reference)
-
-        near = np.repeat(np.arange(count), random.integers(0, 4, count))
-        shift = random.normal(0, random.choice([0.02, 0.1, 0.2], (near.size, 1)), (near.size, 4))
-        close = truth[near] + shift * truth[near][:, [2, 3, 2, 3]]
-        anywhere = np.hstack([random.random((found, 2)) * 300, np.exp(random.normal(4, 1, (found, 2)))])
-        right = np.where(random.random(near.size) < 0.8, labels[near], random.integers(0, classes + 2, near.size))
-        scores = random.random(near.size + found)
-        prediction = {
-            "boxes": np.abs(np.vstack([close, anywhere])).tolist(),
-            "labels": np.concatenate([right, random.integers(0, classes + 2, found)]).tolist(),
-            "scores": (scores if steps is None else np.ceil(scores * steps) / steps).tolist(),
-        }
-        predictions.append(None if random.random() < 0.1 else prediction)
-    return references, predictions
 
 
 CASES = {

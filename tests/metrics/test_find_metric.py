@@ -68,12 +68,6 @@ def test_every_metric_of_the_table_is_found_under_its_own_name(name):
     assert isinstance(found, MeanMetric) != isinstance(found, WholeTaskMetric)
 
 
-@pytest.mark.parametrize("name", ["top-1", "zzz"])
-def test_an_unknown_name_is_refused(name):
-    with refused("unknown", value=name):
-        find_metric(name)
-
-
 def test_metric_of_another_package_that_is_no_mean(plugin):
     found = find_metric("f1")
     assert isinstance(found, WholeTaskMetric)
@@ -105,9 +99,9 @@ def test_a_metric_of_the_user_s_is_found_by_its_target_and_by_its_name(tmp_path,
             find_metric(name)
 
 
-@pytest.mark.parametrize("name", ["broken", "absent"])
-def test_metric_of_another_package_that_cannot_be_used(plugin, name):
-    with refused("invalid", value=name):
+@pytest.mark.parametrize(("name", "code"), [("top-1", "unknown"), ("zzz", "unknown"), ("broken", "invalid"), ("absent", "invalid")])
+def test_a_name_that_is_unknown_or_of_what_cannot_be_used_is_refused(plugin, name, code):
+    with refused(code, value=name):
         find_metric(name)
 
 

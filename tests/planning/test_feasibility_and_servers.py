@@ -110,37 +110,27 @@ def trial(server: dict[str, Any] | None = None, **blocks: Any) -> Trial:
 
 
 @pytest.mark.parametrize(
-    "server",
+    ("server", "model", "same"),
     [
-        {"settings": {"batch": 2}},
-        {"command": ["/opt/one/serve", "--size", "{batch}"]},
-        {"cores": 1},
-        {"environment": {"SPEED": "1"}},
-        {"name": "other"},
+        ({"settings": {"batch": 2}}, {}, False),
+        ({"command": ["/opt/one/serve", "--size", "{batch}"]}, {}, False),
+        ({"cores": 1}, {}, False),
+        ({"environment": {"SPEED": "1"}}, {}, False),
+        ({"name": "other"}, {}, False),
+        ({"url": "http://127.0.0.1:8000"}, {}, True),
+        ({"command": ["/home/me/serve", "--batch", "{batch}"]}, {}, True),
+        ({"ready_s": 9}, {}, True),
+        ({"stop_s": 9}, {}, True),
+        ({"ready_url": "/ready"}, {}, True),
+        ({"packages": ["json"]}, {}, True),
+        ({"version_command": ["serve", "--version"]}, {}, True),
+        ({}, {"same_as": "big"}, True),
     ],
 )
-def test_what_makes_another_server_makes_another_trial(server: dict[str, Any]) -> None:
-    assert match_key(trial(server), INSPECTION) != match_key(trial({}), INSPECTION)
-
-
-@pytest.mark.parametrize(
-    "server",
-    [
-        {"url": "http://127.0.0.1:8000"},
-        {"command": ["/home/me/serve", "--batch", "{batch}"]},
-        {"ready_s": 9},
-        {"stop_s": 9},
-        {"ready_url": "/ready"},
-        {"packages": ["json"]},
-        {"version_command": ["serve", "--version"]},
-    ],
-)
-def test_where_it_lies_and_how_long_it_takes_do_not(server: dict[str, Any]) -> None:
-    assert match_key(trial(server), INSPECTION) == match_key(trial({}), INSPECTION)
-
-
-def test_whose_weights_a_server_holds_is_no_part_of_the_work() -> None:
-    assert match_key(trial({}, model={"same_as": "big"}), INSPECTION) == match_key(trial({}), INSPECTION)
+def test_another_server_makes_another_trial_and_where_it_lies_how_long_it_takes_and_whose_weights_it_holds_do_not(
+    server: dict[str, Any], model: dict[str, Any], same: bool
+) -> None:
+    assert (match_key(trial(server, model=model), INSPECTION) == match_key(trial({}), INSPECTION)) is same
 
 
 def test_a_client_with_all_cores_leaves_none() -> None:

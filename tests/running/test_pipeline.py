@@ -123,19 +123,14 @@ def test_a_stop_finishes_the_round_and_keeps_it(measure: Measure) -> None:
     assert campaign.rounds(first.trial_id).num_rows == 1
 
 
-def sequence(campaign: Campaign) -> list[tuple[int, int]]:
-    """The trial (0, 1, ...) and the visit of each round, in the order they were timed."""
+def stretches(campaign: Campaign) -> list[tuple[int, int, int]]:
+    """The trial (0, 1, ...), the visit and the number of rounds of each stretch of rounds that followed one another."""
     rows = [
         (row["started_monotonic_ns"], place, row["visit"])
         for place, trial in enumerate(campaign.record.trials)
         for row in campaign.rounds(trial.trial_id).to_pylist()
     ]
-    return [(place, visit) for _, place, visit in sorted(rows)]
-
-
-def stretches(campaign: Campaign) -> list[tuple[int, int, int]]:
-    """The trial, the visit and the number of rounds of each stretch of rounds that followed one another."""
-    return [(*of, len(list(rounds))) for of, rounds in groupby(sequence(campaign))]
+    return [(*of, len(list(rounds))) for of, rounds in groupby((place, visit) for _, place, visit in sorted(rows))]
 
 
 def test_trials_take_turns_in_visits(measure: Measure) -> None:

@@ -97,9 +97,6 @@ def test_rates_are_certified_below_the_estimate_and_within_the_pilot() -> None:
     assert rates_to_certify(Estimate(0, 0, 10), 120) == ()
 
 
-CONSTANT = Kind("constant services", ALIKE, variation=0.0)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("deadline", "keep", "answers"), [(5, 0.95, 200), (10, 0.99, 300)])
 def test_searches_of_a_queue_of_erlang_s_law_find_its_rate_and_certify_none_above(deadline: float, keep: float, answers: int) -> None:
@@ -107,7 +104,7 @@ def test_searches_of_a_queue_of_erlang_s_law_find_its_rate_and_certify_none_abov
     for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if float(md1_waits_up_to([deadline - 1.0], middle, 1.0)[0]) >= keep else (low, middle)
-    case = Case(CONSTANT, deadline, keep, answers)
+    case = Case(Kind("constant services", ALIKE, variation=0.0), deadline, keep, answers)
     truth = truth_of(case, 0)
     assert truth.mean_rate == pytest.approx(low, rel=0.02), "the simulated truth is Erlang's"
     estimates, certified = searched(case, 60, 0)

@@ -109,17 +109,10 @@ weights = hnp.arrays(np.float64, 8, elements=st.just(0.0) | st.floats(1e-9, 1e3)
 @given(weights, weights)
 def test_distance_equals_scipy_and_divergence_is_its_square(p: np.ndarray, q: np.ndarray) -> None:
     # SciPy's own value is lost in rounding where p and q are nearly equal.
-    assert jensen_shannon_distance(p, q) == pytest.approx(np.nan_to_num(jensenshannon(p, q)), rel=1e-9, abs=1e-7)
-    assert jensen_shannon_divergence(p, q) == pytest.approx(jensen_shannon_distance(p, q) ** 2, rel=1e-12)
-
-
-@given(weights, weights, st.floats(1e-3, 1e3))
-def test_laws(p: np.ndarray, q: np.ndarray, scale: float) -> None:
     distance = float(jensen_shannon_distance(p, q))
-    assert 0 <= distance <= np.sqrt(np.log(2))
-    assert distance == pytest.approx(float(jensen_shannon_distance(q, p)), rel=1e-12)
-    assert distance == pytest.approx(float(jensen_shannon_distance(scale * p, q)), rel=1e-6, abs=1e-9)
-    assert jensen_shannon_distance(p, p) == 0
+    assert distance == pytest.approx(np.nan_to_num(jensenshannon(p, q)), rel=1e-9, abs=1e-7)
+    assert jensen_shannon_divergence(p, q) == pytest.approx(distance**2, rel=1e-12)
+    assert jensen_shannon_distance(p, p) == 0 <= distance <= np.sqrt(np.log(2))
 
 
 def test_digits_are_kept_where_the_masses_are_nearly_equal() -> None:

@@ -241,18 +241,6 @@ def test_max_seconds_count_after_min_rounds() -> None:
     assert (decisions[-1].reason or "").startswith("not settled: about ")
 
 
-class AlwaysStop:
-    def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        return Decision(True, "enough", {"rounds": observation.rounds})
-
-
-def test_no_rule_stops_before_min_rounds() -> None:
-    bounded = Bounded(AlwaysStop(), RuleSettings(min_rounds=3, max_rounds=9))
-    rounds, decisions = run(bounded, steady())
-    assert (rounds, decisions[-1].reason) == (3, "enough")
-    assert decisions[0] == Decision(False, None, {"rounds": 1})
-
-
 def test_checks_come_every_two_rounds_twice_a_second_and_with_history_grown_by_five_percent() -> None:
     slow, fast = Cadence(), Cadence()
     due = [rounds for rounds in range(1, 301) if slow.due(rounds, 2.0 * rounds)]
@@ -278,6 +266,13 @@ class Patient:
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         self._left -= 1
         return Decision(self._left <= 0, "patience", check_row({"rounds": observation.rounds, "left": self._left}))
+
+
+def test_no_rule_stops_before_min_rounds() -> None:
+    settings = RuleSettings(min_rounds=3, max_rounds=9)
+    rounds, decisions = run(Bounded(Patient(settings, patience=1), settings), steady())
+    assert (rounds, decisions[-1].reason) == (3, "patience")
+    assert decisions[0] == Decision(False, None, check_row({"rounds": 1, "left": 0}))
 
 
 def test_a_rule_has_options_and_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

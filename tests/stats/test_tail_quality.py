@@ -12,7 +12,6 @@ from refusals import refused
 
 from orchestrator.metrics import Answers, find_metric
 from orchestrator.stats import tail_quality
-from orchestrator.stats import tail_quality as deadline
 from orchestrator.stats.tail_quality import (
     LognormalTolerance,
     TolerancePoints,
@@ -141,7 +140,7 @@ def test_a_mean_equals_brute_force(times: NDArray[np.float64], floors: list[floa
 @given(ROUNDS, FLOORS, st.sampled_from([1, 2, 4]))
 def test_a_quality_that_dips_equals_brute_force(times: NDArray[np.float64], floor: float, first_block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deadline, "FIRST_BLOCK", first_block)
+        patch.setattr(tail_quality, "FIRST_BLOCK", first_block)
         found = round_deadlines(dipping_curve, times, floor)
     assert found.tolist() == [first_that_keeps(dipping_quality, row, floor) for row in times.tolist()]
 
@@ -206,8 +205,7 @@ def test_a_lognormal_law_has_its_median_and_its_p95() -> None:
 def test_a_metric_that_is_no_mean_is_read_at_the_law_s_points() -> None:
     answers = Answers(predictions=[[0], [1], [1], [0], [1]] * 8, references=[0, 1, 0, 1, 1] * 8)
     judged = find_metric("f1_macro").judge(answers)  # type: ignore[union-attr]
-    law = LAW
-    found = curve_over_tolerance(judged.curve, TIMES, law)
+    found = curve_over_tolerance(judged.curve, TIMES, LAW)
     fine = judged.curve(TIMES, scipy.stats.lognorm(s=0.5, scale=2e7).ppf((np.arange(4000) + 0.5) / 4000)).mean(axis=0)
     np.testing.assert_allclose(found, fine, atol=0.01)
 

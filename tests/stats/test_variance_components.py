@@ -59,33 +59,32 @@ def test_the_mean_of_processes_is_students() -> None:
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 1, 0.8, 0.01 / math.sqrt(2)))
 
 
-def variance_of(costs: Costs, processes: float, rounds: int) -> float:
-    return costs.process / processes + costs.round / (processes * rounds)
+COSTS = Costs(process=4e-5, round=3e-3, process_s=12.0, round_s=0.5)
+
+
+def variance_of(processes: float, rounds: int) -> float:
+    return COSTS.process / processes + COSTS.round / (processes * rounds)
 
 
 def test_the_best_rounds_have_the_least_variance_a_budget_can_buy() -> None:
-    costs = Costs(process=4e-5, round=3e-3, process_s=12.0, round_s=0.5)
-
     def variance(rounds: int) -> float:
-        processes = 1e6 / (costs.process_s + rounds * costs.round_s)
-        return variance_of(costs, processes, rounds)
+        return variance_of(1e6 / (COSTS.process_s + rounds * COSTS.round_s), rounds)
 
-    assert min(range(1, 1000), key=variance) == pytest.approx(costs.best_rounds, abs=1)
+    assert min(range(1, 1000), key=variance) == pytest.approx(COSTS.best_rounds, abs=1)
     assert Costs(0.0, 1e-3, 10, 1).best_rounds == math.inf
-    assert costs.half_width(5, 20) == pytest.approx(stats.t.ppf(0.975, 4) * math.sqrt(variance_of(costs, 5, 20)))
+    assert COSTS.half_width(5, 20) == pytest.approx(stats.t.ppf(0.975, 4) * math.sqrt(variance_of(5, 20)))
 
 
 def test_the_best_split_is_the_narrowest_and_within_the_budget() -> None:
-    costs = Costs(process=4e-5, round=3e-3, process_s=12.0, round_s=0.5)
     for budget in (30.0, 300.0, 3000.0):
-        found = best_split([costs], budget)
-        assert found.processes * (costs.process_s + found.rounds * costs.round_s) <= budget
+        found = best_split([COSTS], budget)
+        assert found.processes * (COSTS.process_s + found.rounds * COSTS.round_s) <= budget
         every = [
-            costs.half_width(processes, rounds)
+            COSTS.half_width(processes, rounds)
             for processes in range(2, 260)
             for rounds in range(1, 400)
-            if processes * (costs.process_s + rounds * costs.round_s) <= budget
+            if processes * (COSTS.process_s + rounds * COSTS.round_s) <= budget
         ]
         assert found.half_width == pytest.approx(min(every))
-    assert best_split([costs], 24.9) is None
+    assert best_split([COSTS], 24.9) is None
     assert best_split([Costs(0.0, 1e-3, 10, 1)], 600).processes > 2  # degrees of freedom are worth a process

@@ -105,15 +105,15 @@ def test_a_directory_that_was_exchanged_is_no_place_to_go_on(
     assert campaign.gone() is None
 
 
-COMMANDS = [
-    (),
-    ("+sweep=vision", "model=a,b"),
-    ("task.root='C: \\dir'", 'x="q" # no comment', "- y"),
-    ("é\u2028\x7f\x85\x9f\ufffe🙂", "\n\t"),
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("+sweep=vision", "model=a,b"),
+        ("task.root='C: \\dir'", 'x="q" # no comment', "- y"),
+        ("é\u2028\x7f\x85\x9f\ufffe🙂", "\n\t"),
+    ],
+)
 def test_overrides_are_yaml(directory: Path, new_record: NewRecord, command: tuple[str, ...]) -> None:
     sweep = {"axes": {"model": "a,b"}, "set": ["measurement.repeat=3"], "exclude": [{"model": "a"}]}
     record = new_record().model_copy(update={"command": command, "sweep": sweep})

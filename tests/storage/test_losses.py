@@ -1,13 +1,11 @@
 """Files of a trial are taken away: what no driver's death explains is named, and nothing more is lost on its account."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from refusals import refused
-from sample_tables import samples_of
+from sample_tables import NewRound, samples_of
 from small_campaign import contents
 
 from orchestrator.storage.reader import open_campaign
@@ -15,7 +13,6 @@ from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 
-NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 FIRST, SECOND, THIRD, FOURTH = (f"part-0000{number}.parquet" for number in range(4))
 MERGED = "part-00000-00003.parquet"
 
@@ -39,24 +36,6 @@ def store(campaign: CampaignWriter, trial_id: str, new_round: NewRound, state: S
     return campaign.directory / "trials" / trial_id
 
 
-def refused_of(directory: Path, trial_id: str, twin: str) -> None:
-    """Readers and a driver refuse rounds or timings, and none of them takes anything away."""
-    before = contents(directory / "trials")
-    reader = open_campaign(directory)
-    for look in (reader.rounds, reader.timings, reader.matrix, open_writer(directory)):
-        with refused("damaged", value=directory / "trials" / trial_id / twin):
-            look(trial_id)
-    assert contents(directory / "trials") == before
-
-
-def open_writer(directory: Path) -> Callable[[str], object]:
-    def look(trial_id: str) -> object:
-        with CampaignWriter.reopen(directory) as writer:
-            return writer.trial(trial_id)
-
-    return look
-
-
 @pytest.mark.parametrize(
     ("state", "gone", "named"),
     [
@@ -76,10 +55,17 @@ def open_writer(directory: Path) -> Callable[[str], object]:
 def test_a_part_that_was_taken_away_is_named(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound, state: State, gone: list[str], named: str
 ) -> None:
+    """Readers and a driver refuse rounds or timings, and none of them takes anything away."""
     folder = store(campaign, trial_id, new_round, state)
     for name in gone:
         (shutil.rmtree if (folder / name).is_dir() else Path.unlink)(folder / name)
-    refused_of(campaign.directory, trial_id, named)
+    before, reader = contents(folder), open_campaign(campaign.directory)
+    for look in (reader.rounds, reader.timings, reader.matrix):
+        with refused("damaged", value=folder / named):
+            look(trial_id)
+    with CampaignWriter.reopen(campaign.directory) as writer, refused("damaged", value=folder / named):
+        writer.trial(trial_id)
+    assert contents(folder) == before
 
 
 def test_what_a_death_left_is_no_loss(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:

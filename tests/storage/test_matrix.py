@@ -1,17 +1,14 @@
-from collections.abc import Callable
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from refusals import refused
+from sample_tables import NewRound
 
 from orchestrator.stats.times import Clock
 from orchestrator.storage import matrix, schema
 from orchestrator.storage.matrix import round_matrix
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
-
-NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 
 
 def tables(*rounds: tuple[pa.RecordBatch, pa.RecordBatch]) -> tuple[pa.Table, pa.Table]:
@@ -36,8 +33,7 @@ def test_times_are_those_stored_and_inf_elsewhere(campaign: CampaignWriter, tria
         ["ok", "error", "lost"],
         ["ok"] * 3,
     ]
-    assert matrix.rounds.tolist() == matrix.samples.tolist() == [0, 1, 2]
-    assert matrix.incomplete.tolist() == [False, True, False]
+    assert (matrix.rounds.tolist(), matrix.samples.tolist(), matrix.incomplete.tolist()) == ([0, 1, 2], [0, 1, 2], [False, True, False])
 
 
 def test_a_round_without_rows_of_a_sample_is_incomplete(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:

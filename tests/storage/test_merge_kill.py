@@ -50,10 +50,6 @@ def copies() -> Iterator[Copies]:
     hook.watched = None  # a hook cannot be taken away
 
 
-def folders(directory: Path, trial_id: str) -> set[str]:
-    return {path.name for path in (directory / "trials" / trial_id).iterdir() if path.is_dir()}
-
-
 def check(directory: Path, trial_id: str, before: pa.Table, new_round: NewRound, next_round: int) -> None:
     """Read, recover, go on: nothing is lost, nothing is there twice, nothing is left over."""
     reader = open_campaign(directory)
@@ -61,7 +57,7 @@ def check(directory: Path, trial_id: str, before: pa.Table, new_round: NewRound,
     assert reader.rounds(trial_id).column("round").to_pylist() == list(range(next_round))
     with CampaignWriter.reopen(directory) as writer:
         trial = writer.trial(trial_id)
-        assert folders(directory, trial_id) == {"timings", "rounds"}
+        assert {path.name for path in (directory / "trials" / trial_id).iterdir() if path.is_dir()} == {"timings", "rounds"}
         assert trial.rounds == next_round
         assert open_campaign(directory).timings(trial_id).equals(before)
         trial.append(*new_round(next_round))

@@ -1,19 +1,17 @@
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from sample_tables import samples_of
+from sample_tables import NewRound, samples_of
 
 import orchestrator
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.records import Stopping, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 
-NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tables.md"
 THRESHOLD_NS = 6_006_006
 SCORES = [1.0, 0.5, 1.0, 0.0]

@@ -15,11 +15,8 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 
-Step = tuple[str, list[tuple[str, int]]]
-
 sample = st.tuples(st.sampled_from(schema.OUTCOMES), st.integers(1, 2**52))
 action = st.sampled_from(["append", "append", "append", "wait", "flush", "finish", "reopen"])
-steps = st.lists(st.tuples(action, st.lists(sample, min_size=1)), max_size=12)
 
 
 def times(values: list[tuple[str, int]]) -> dict[str, list[int]]:
@@ -27,9 +24,9 @@ def times(values: list[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 @settings(max_examples=12 * EFFORT, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=steps)
+@given(history=st.lists(st.tuples(action, st.lists(sample, min_size=1)), max_size=12))
 def test_what_was_appended_is_what_is_read(
-    history: list[Step],
+    history: list[tuple[str, list[tuple[str, int]]]],
     clock: Any,
     new_round: Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]],
     new_record: Callable[..., CampaignRecord],

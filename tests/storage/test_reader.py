@@ -1,19 +1,17 @@
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from refusals import refused
+from sample_tables import NewRound
 
 from orchestrator.analysis.python_interface import Results
 from orchestrator.storage import merge
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
-
-NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 
 
 def rounds_of(directory: Path, trial_id: str) -> list[int]:

@@ -1,13 +1,11 @@
 """A results directory that somebody else has prepared: links that lead out of it, and files that keep a reader waiting."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from refusals import refused
-from sample_tables import samples_of
+from sample_tables import NewRound, samples_of
 
 from orchestrator.analysis.python_interface import Results
 from orchestrator.analysis.table import tables
@@ -17,7 +15,6 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 
-NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 OF_A_TRIAL = ("trial.json", "predictions.parquet", "rounds", "timings/part-00000.parquet")
 
 

@@ -1,13 +1,11 @@
 """Whole files of this program in the place of others of their kind."""
 
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from refusals import refused
-from sample_tables import samples_of
+from sample_tables import NewRound, samples_of
 
 import orchestrator
 from orchestrator.analysis.table import tables
@@ -15,28 +13,20 @@ from orchestrator.storage.files import write_parquet
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
-NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 
-
-@pytest.fixture
-def measured(campaign: CampaignWriter, new_round: NewRound) -> Path:
-    """Return the folder of two trials with equal files."""
-    for planned in campaign.record.trials:
-        trial = campaign.trial(planned.trial_id)
+@pytest.mark.parametrize("name", ["timings/part-00000.parquet", "rounds/part-00000.parquet", "predictions.parquet", "warmup.parquet"])
+def test_the_file_of_another_trial_with_equal_ones_is_refused(campaign: CampaignWriter, new_round: NewRound, name: str) -> None:
+    one, other = (planned.trial_id for planned in campaign.record.trials)
+    for trial in map(campaign.trial, (one, other)):
         trial.write_samples(samples_of(3))
         trial.write_warmup(new_round(0)[0])
         for number in range(2):
             trial.append(*new_round(number))
             trial.flush()
-    return campaign.directory / "trials"
-
-
-@pytest.mark.parametrize("name", ["timings/part-00000.parquet", "rounds/part-00000.parquet", "predictions.parquet", "warmup.parquet"])
-def test_the_file_of_another_trial_is_refused(campaign: CampaignWriter, measured: Path, name: str) -> None:
-    one, other = (planned.trial_id for planned in campaign.record.trials)
-    shutil.copy(measured / one / name, measured / other / name)
+    folder = campaign.directory / "trials"
+    shutil.copy(folder / one / name, folder / other / name)
     reader = open_campaign(campaign.directory)
-    with refused("damaged", value=measured / other / name):
+    with refused("damaged", value=folder / other / name):
         reader.matrix(other), reader.samples(other)
     reader.matrix(one), reader.samples(one), reader.warmup(one)
 

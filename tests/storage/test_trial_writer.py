@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sample_tables import samples_of
+from sample_tables import NewRound, samples_of
 
 from orchestrator.storage import schema
 from orchestrator.storage.layout import TrialFolder
@@ -14,8 +14,6 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.trial_writer import TrialWriter, check_rounds
 from orchestrator.storage.writer import CampaignWriter
-
-NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 
 
 def parts(directory: Path, trial_id: str, twin: str) -> list[str]:

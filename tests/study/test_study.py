@@ -70,11 +70,8 @@ def test_predictions_are_what_numpy_finds(study: Study, stored: Path) -> None:
 
 
 def test_a_drift_makes_predictions_miss_and_evidence_says_why(study: Study) -> None:
-    found = verdicts(study)
-    assert found["C4a"] == "fails"
-    misses = rows_of(study, "misses", against="last rounds")
-    assert {row["system"] for row in misses} >= {"half_core"}
-    drifting = [row for row in misses if row["system"] == "half_core"]
+    assert verdicts(study)["C4a"] == "fails"
+    drifting = rows_of(study, "misses", against="last rounds", system="half_core")
     assert len(drifting) == 12
     assert all("CPU time of other programs" in row["evidence"] for row in drifting)
 
@@ -112,8 +109,7 @@ def test_factors_have_the_shares_that_times_were_drawn_with(study: Study) -> Non
         assert shares[name]["omega2"] == pytest.approx(variance / total, abs=0.05), name
         assert shares[name]["low"] <= shares[name]["omega2"] <= shares[name]["high"]
     assert shares["model x system"]["omega2"] < 0.01
-    found = verdicts(study)
-    assert [found[name] for name in ("C6a", "C6b", "C6c", "C6d")] == ["holds"] * 4
+    assert verdicts(study).items() >= dict.fromkeys(("C6a", "C6b", "C6c", "C6d"), "holds").items()
 
 
 def test_the_same_samples_are_slow_everywhere(study: Study) -> None:
@@ -124,8 +120,7 @@ def test_the_same_samples_are_slow_everywhere(study: Study) -> None:
 
 
 def test_no_equal_guarantee_takes_fewer_inferences(study: Study) -> None:
-    found = verdicts(study)
-    assert (found["C5a"], found["C5b"]) == ("fails", "fails")
+    assert verdicts(study).items() >= {"C5a": "fails", "C5b": "fails"}.items()
     for row in rows_of(study, "inferences"):
         assert row["used"] < row["equal guarantee takes"]
         assert row["half-width"] > row["MLPerf's half-width"]
@@ -219,13 +214,6 @@ def test_the_command_writes_fills_and_checks_and_writes_the_same_bytes_again(sho
 
 
 SAMPLES = 12
-CASES: dict[str, dict[str, Any]] = {
-    "no mean": {"metrics": ("f1_macro",)},
-    "without times": {"lost": 0.05},
-    "nothing has a time": {"lost": 1.0},
-    "nothing right": {"right": 0},
-    "shuffled batches": {"measurement": {"batch": 4, "order": "shuffled"}},
-}
 
 
 def built(system: str, repeat: int, rounds: int, lost: float = 0.0, right: int = 9, **more: Any) -> TrialData:
@@ -239,20 +227,19 @@ def built(system: str, repeat: int, rounds: int, lost: float = 0.0, right: int =
     return build_trial(system, times, right=right, repeat=repeat, started_at=utc_now(), **more)
 
 
-def studied(**case: Any) -> Study:
-    trials = [built(system, repeat, **case) for system in ("one", "other") for repeat in (0, 1)]
-    analysis = AnalysisConfig(tolerance=ToleranceConfig(median_ms=8, sigma=0.5))
-    records = tuple(data.record for data in trials)
-    campaign = CampaignRecord(code_version="1", name="odd")
-    return make_study(Material(campaign, records, grouped(trials, analysis), analysis, read_criteria()))
-
-
 @pytest.mark.parametrize(
     ("case", "rounds"),
-    [("no mean", 20), ("without times", 1), ("nothing has a time", 20), ("nothing right", 1), ("shuffled batches", 20)],
-)
-def test_a_study_is_made_of_whatever_is_stored(case: str, rounds: int) -> None:
-    study = studied(rounds=rounds, **CASES[case])
+    [
+        ({"metrics": ("f1_macro",)}, 20), ({"lost": 0.05}, 1), ({"lost": 1.0}, 20), ({"right": 0}, 1),
+        ({"measurement": {"batch": 4, "order": "shuffled"}}, 20),
+    ],
+    ids=["no mean", "without times", "nothing has a time", "nothing right", "shuffled batches"],
+)  # fmt: skip
+def test_a_study_is_made_of_whatever_is_stored(case: dict[str, Any], rounds: int) -> None:
+    trials = [built(system, repeat, rounds, **case) for system in ("one", "other") for repeat in (0, 1)]
+    analysis = AnalysisConfig(tolerance=ToleranceConfig(median_ms=8, sigma=0.5))
+    campaign, records = CampaignRecord(code_version="1", name="odd"), tuple(data.record for data in trials)
+    study = make_study(Material(campaign, records, grouped(trials, analysis), analysis, read_criteria()))
     document = json.loads(to_json(study))
     assert len(document["tables"]["latency"]["rows"]) == 8
     assert {row["verdict"] for row in document["tables"]["claims"]["rows"]} <= {"holds", "fails", "not shown"}

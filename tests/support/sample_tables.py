@@ -1,8 +1,11 @@
 """The samples that a trial stores, as a table."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
+
+NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 
 
 def samples_of(count: int, **more: Any) -> pa.Table:

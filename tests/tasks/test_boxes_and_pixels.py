@@ -50,8 +50,7 @@ def test_boxes_are_cut_at_the_picture_s_edges() -> None:
     corners = np.array([[-5, 2, 30, 12], [4, 5, 6, 8], [50, 50, 60, 60]], dtype=np.float32)
     answer = prediction(corners, np.array([0.5, 0.25, 0.125], dtype=np.float32), np.array([7, 8, 9]), (20, 10))
     assert answer == {"boxes": [[0, 2, 20, 8], [4, 5, 2, 3], [20, 10, 0, 0]], "labels": [7, 8, 9], "scores": [0.5, 0.25, 0.125]}
-    assert {type(value) for value in answer["labels"]} == {int}
-    assert {type(value) for value in answer["scores"]} == {float}
+    assert [{type(value) for value in answer[name]} for name in ("labels", "scores")] == [{int}, {float}]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -65,17 +64,12 @@ def test_one_place_may_hold_boxes_of_two_classes() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 10, 10], [40, 40, 50, 50.0]])
     scores = np.array([[0.9, 0.6], [0.7, 0.01], [0.05, 0.5]])
     answer = dense_predictions(corners, scores, [11, 22], 0.05, 0.5, (100, 100))
-    assert answer["labels"] == [11, 22, 22]
-    assert answer["scores"] == [0.9, 0.6, 0.5]
-    assert answer["boxes"] == [[0, 0, 10, 10], [0, 0, 10, 10], [40, 40, 10, 10]]
+    boxes = [[0, 0, 10, 10], [0, 0, 10, 10], [40, 40, 10, 10]]
+    assert answer == {"labels": [11, 22, 22], "scores": [0.9, 0.6, 0.5], "boxes": boxes}
 
 
 def test_pictures_are_grouped_by_their_objects() -> None:
     assert [objects_group(count) for count in (0, 1, 4, 5, 60)] == ["none", "1-4", "1-4", "5+", "5+"]
-
-
-def noise(width: int, height: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(width * height).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 @pytest.mark.slow
@@ -88,7 +82,7 @@ def test_pictures_are_prepared_as_torchvision_prepares_them(interpolation: str, 
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     preset = ImageClassification(crop_size=33, resize_size=40, mean=mean, std=std, interpolation=InterpolationMode(interpolation))
     ours = ImageInput(33, 40, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std))
-    picture = noise(*size)
+    picture = Image.fromarray(np.random.default_rng(size).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
     array = ours.array([picture])
     assert array.dtype == np.float32
     np.testing.assert_allclose(array, preset(picture).numpy()[None], atol=2e-6, rtol=1e-6)

@@ -86,8 +86,7 @@ def test_it_answers_as_transformers_does(batch: int, checkpoint: Path, pictures:
         corners = whole["boxes"][order].numpy().clip(0, [*picture.size, *picture.size])
         assert np.allclose(one["boxes"], np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]), atol=1e-2)
         assert len(set(one["labels"])) > 1
-    assert loaded.facts["classes"] == 91
-    assert loaded.facts["threads"] == {"intra_op": 2}
+    assert (loaded.facts["classes"], loaded.facts["threads"]) == (91, {"intra_op": 2})
 
 
 def test_onnxruntime_answers_alike_for_pictures_of_any_shape(tmp_path: Path, pictures: list[Image.Image], make_context: Any) -> None:

@@ -61,8 +61,7 @@ def test_boxes_lie_inside_and_ink_touches_the_edges_of_its_own_box_alone() -> No
 def test_no_digit_is_in_both_parts() -> None:
     parts = [{ink.tobytes() for of_class in digits(part) for ink in of_class} for part in ("training", "test")]
     assert not parts[0] & parts[1]
-    assert [len(of_class) for of_class in digits("test")] == [100] * 10
-    assert [len(of_class) for of_class in digits("training")] == [400] * 10
+    assert [[len(of_class) for of_class in digits(part)] for part in ("test", "training")] == [[100] * 10, [400] * 10]
 
 
 torch = Lazily("torch")
@@ -87,8 +86,7 @@ def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_cont
     quality = {name: find_metric(name).judge(Answers(found, [sample.reference for sample in samples])).ideal() for name in ("map", "map50")}
     assert quality["map50"] > 0.97
     assert quality["map"] > 0.78
-    assert loaded.input_size(pictures[0]) == 128 * 128
-    assert loaded.facts["threads"] == {"intra_op": 2}
+    assert (loaded.input_size(pictures[0]), loaded.facts["threads"]) == (128 * 128, {"intra_op": 2})
     alone = answer(loaded, pictures[:3], batch=1)
     for one, same in zip(alone, found, strict=False):
         assert one["labels"] == same["labels"]

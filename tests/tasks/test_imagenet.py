@@ -12,8 +12,6 @@ from refusals import refused
 from tasks.imagenet import ImageNet
 from tasks.pictures import check_picture, decode
 
-GOOD = "file,class_index,class_name\na.jpg,0,tench\nsub/b.png,2,crane\n"
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -42,7 +40,8 @@ def test_a_label_file_gives_samples_in_its_order(folder: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_files_as_spreadsheets_save_them_are_read(folder: Path, encoding: str, newline: str) -> None:
-    (folder / "labels.csv").write_bytes(GOOD.replace("\n", newline).encode(encoding))
+    rows = ("file,class_index,class_name", "a.jpg,0,tench", "sub/b.png,2,crane", "")
+    (folder / "labels.csv").write_bytes(newline.join(rows).encode(encoding))
     assert [sample.reference for sample in ImageNet(str(folder), 3).samples()] == [0, 2]
 
 

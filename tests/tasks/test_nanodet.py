@@ -85,11 +85,9 @@ def test_every_form_of_the_family_is_read(form: str, tmp_path: Path, make_contex
     assert isinstance(loaded, LoadedModel)
     (found,) = answer(loaded, [Image.new("RGB", (128, 64))])
     # Centres are (2.5, 3.5) x 8 and (1.5, 0.5) x 32 in an input of 64 x 64; the picture is twice as wide.
-    assert found["labels"] == [50, 40]
-    assert found["scores"] == [0.75, 0.5]
+    assert (found["labels"], found["scores"]) == ([50, 40], [0.75, 0.5])
     assert np.allclose(found["boxes"], [[24, 12, 48, 24], [96, 16, 0, 32]], atol=1e-4)
-    assert loaded.facts["threads"] == {"intra_op": 2}
-    assert loaded.facts["input_shape"] == [3, 64, 64]
+    assert (loaded.facts["threads"], loaded.facts["input_shape"]) == ({"intra_op": 2}, [3, 64, 64])
 
 
 def test_a_graph_with_an_open_batch_takes_any_number_of_pictures(tmp_path: Path, make_context: Any) -> None:

@@ -14,22 +14,8 @@ from tasks.runtimes.session import open_session
 torch = Lazily("torch")
 nn = Lazily("torch.nn")
 
-ONNX = pytest.param("onnxruntime", marks=pytest.mark.slow)
-RUNTIMES = ("torch", "torchscript", ONNX)  # test_torch_compile.py has the other one, which takes a compiler and its time
-
-
-def branching() -> nn.Module:
-    """Cannot be exported: which way it takes depends on the numbers."""
-
-    class Branching(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(4, 4)
-
-        def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-            return self.layer(numbers) if float(numbers.sum()) > 0 else numbers
-
-    return Branching()
+# test_torch_compile.py has the other one, which takes a compiler and its time.
+RUNTIMES = ("torch", "torchscript", pytest.param("onnxruntime", marks=pytest.mark.slow))
 
 
 @pytest.fixture(autouse=True)
@@ -88,8 +74,7 @@ def test_settings_are_set_both_ways_and_read_back(runtime: str, wanted: bool, ma
     context = make_context(runtime, threads=1 + wanted, deterministic=wanted, autotune=autotune)
     session = open_session(context, small_network(), numbers(1, 3, 8, 8))
     assert session.facts["threads"] == {"intra_op": 1 + wanted}
-    assert session.facts["inter_op_threads"] == 1
-    assert torch.get_num_threads() == 1 + wanted
+    assert (session.facts["inter_op_threads"], torch.get_num_threads()) == (1, 1 + wanted)
     assert session.facts["deterministic"] is torch.are_deterministic_algorithms_enabled() is wanted
     if runtime == "torch":
         assert session.facts["autotune"] is torch.backends.cudnn.benchmark is wanted
@@ -164,12 +149,22 @@ def test_what_a_runtime_cannot_do_is_refused(runtime: str, changes: dict[str, An
 
 @pytest.mark.slow
 def test_a_network_that_cannot_be_exported_or_traced_is_refused(make_context: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    class Branching(nn.Module):
+        """Cannot be exported: which way it takes depends on the numbers."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+            return self.layer(numbers) if float(numbers.sum()) > 0 else numbers
+
     class Text(nn.Module):
         def forward(self, numbers: torch.Tensor) -> Any:
             return "no tensor"
 
     with refused("unsupported", "runtime", "onnxruntime"):
-        open_session(make_context("onnxruntime"), branching(), numbers(2, 4))
+        open_session(make_context("onnxruntime"), Branching(), numbers(2, 4))
     assert capfd.readouterr().out == ""
     # In bf16 there is nothing of float32 that would have to be compared first.
     with refused("unsupported", "runtime", "torchscript"):

@@ -35,11 +35,11 @@ def checkpoint(network: Any, saved: Callable[..., Path]) -> Path:
     return saved(network, "tiny.safetensors")
 
 
-def expected_logits(network: Any, picture: Image.Image) -> torch.Tensor:
+def expected_logits(network: Any, pictures: list[Image.Image]) -> torch.Tensor:
     """Oracle: timm's own preparation of pictures."""
     transform = timm.data.create_transform(**timm.data.resolve_data_config(model=network), is_training=False)
     with torch.inference_mode():
-        return network(transform(picture)[None])
+        return network(torch.stack([transform(picture) for picture in pictures]))
 
 
 @pytest.mark.parametrize("runtime", ["torch", "torchscript", "onnxruntime"])
@@ -49,7 +49,7 @@ def test_a_local_file_answers_as_timm_does(runtime: str, network: Any, checkpoin
     assert model.files() == (checkpoint,)
     loaded = model.load(make_context(runtime, batch=2))
     outputs = loaded.infer(loaded.preprocess([picture, picture, picture]))
-    expected = expected_logits(network, picture)
+    expected = expected_logits(network, [picture])
     assert loaded.postprocess(outputs) == [expected.topk(5).indices[0].tolist()] * 3
     if runtime == "onnxruntime":
         assert loaded.facts["largest_difference"] < loaded.facts["tolerance"]
@@ -126,9 +126,7 @@ def test_logits_are_those_of_timm_s_own_pipeline_within_1e_5(
 ) -> None:
     model = TimmClassifier(ARCHITECTURE, 1000, path=str(vit_file), arguments=CUT_DOWN)
     loaded = model.load(make_context(runtime, batch=2))
-    transform = timm.data.create_transform(**timm.data.resolve_data_config(model=vit), is_training=False)
-    with torch.inference_mode():
-        expected = vit(torch.stack([transform(picture) for picture in pictures])).numpy()
+    expected = expected_logits(vit, pictures).numpy()
     outputs = loaded.infer(loaded.preprocess(pictures))
     assert np.abs(np.asarray(outputs) - expected).max() < 1e-5 < expected.std()
     assert loaded.postprocess(outputs) == np.argsort(-expected, axis=1)[:, :5].tolist()

@@ -40,14 +40,26 @@ def expected_answer(network: torch.nn.Module, picture: Image.Image) -> list[int]
         return network(preset(picture)[None]).topk(5).indices[0].tolist()
 
 
-@pytest.mark.parametrize("options", [{"weights": None}, {"weights": "IMAGENET1K_V1"}], ids=["own keys", "published"])
+@pytest.mark.parametrize(
+    ("name", "key", "options"),
+    [("small.pth", "path", {"weights": None}), ("small.pth", "path", {"weights": "IMAGENET1K_V1"}), ("small.safetensors", "weights", {})],
+    ids=["own keys", "published", "safetensors"],
+)
 def test_a_local_file_answers_as_torchvision_does(
-    options: dict[str, Any], network: torch.nn.Module, checkpoint: Path, picture: Image.Image, make_context: Any
+    name: str,
+    key: str,
+    options: dict[str, Any],
+    network: torch.nn.Module,
+    saved: Callable[..., Path],
+    picture: Image.Image,
+    make_context: Any,
 ) -> None:
-    model = TorchvisionClassifier(SMALL, 1000, path=str(checkpoint), **options)
+    path = saved(network, name)
+    model = TorchvisionClassifier(SMALL, 1000, **{key: str(path)}, **options)
     model.check()
-    assert model.files() == (checkpoint,)
+    assert model.files() == (path,)
     loaded = model.load(make_context(batch=2))
+    assert loaded.facts["classes"] == 1000
     answers = loaded.postprocess(loaded.infer(loaded.preprocess([picture, picture])))
     assert answers == [expected_answer(network, picture)] * 2
 
@@ -113,14 +125,6 @@ def test_files_that_hold_no_weights_are_refused_and_their_code_is_not_run(
         model.load(make_context())
 
 
-def test_safetensors_files_are_read(network: torch.nn.Module, saved: Callable[..., Path], make_context: Any) -> None:
-    path = saved(network, "small.safetensors")
-    model = TorchvisionClassifier(SMALL, 1000, weights=str(path))
-    model.check()
-    assert model.files() == (path,)
-    assert model.load(make_context()).facts["classes"] == 1000
-
-
 SMALL_DETECTOR = "ssdlite320_mobilenet_v3_large"
 
 
@@ -168,14 +172,12 @@ def test_it_answers_as_torchvision_does(
         assert one["labels"] == whole["labels"].tolist()
         assert one["scores"] == pytest.approx(whole["scores"].tolist(), rel=1e-3)
         assert np.allclose(one["boxes"], np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]), atol=1e-2)
-    assert loaded.facts["classes"] == CLASSES
-    assert loaded.input_size(pictures[0]) == 160 * 120
+    assert (loaded.facts["classes"], loaded.input_size(pictures[0])) == (CLASSES, 160 * 120)
 
 
 def test_pixels_lie_between_0_and_1() -> None:
     (white,) = unit_pixels([Image.new("RGB", (5, 4), (255, 0, 51))])
-    assert white.dtype == np.float32
-    assert white.shape == (3, 4, 5)
+    assert (white.dtype, white.shape) == (np.float32, (3, 4, 5))
     assert white[:, 0, 0].tolist() == [1, 0, np.float32(0.2)]
 
 
