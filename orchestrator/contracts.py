@@ -159,6 +159,10 @@ def doubling_range(number: float) -> str:
     return f"{high // 2 + 1}-{high}"
 
 
+# Stands in a request's body where the timed process puts digits that are new in every round.
+SALT = "<digits of this round>"
+
+
 @dataclass(frozen=True)
 class Request:
     """What a server is asked, as an HTTP POST; ``path`` follows the server's URL.
@@ -184,6 +188,10 @@ class Reply:
         for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and their number.
     gaps_ns
         set by `came` too: from each piece of content to the next.
+    truncated
+        for a runtime to set: whether the answer ended at its limit of tokens; None where the server does not say.
+    prompt_tokens, cached_tokens
+        for a runtime to set: tokens of the prompt, and how many of these the server had in a cache; None where it does not say.
     connection
         number of the connection that it came on.
     """
@@ -198,6 +206,9 @@ class Reply:
     last_token_ns: int = 0
     tokens: int = 0
     gaps_ns: Sequence[int] = ()
+    truncated: bool | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
     connection: int = 0
 
     def came(self, moments: Sequence[int], tokens: int | None = None) -> None:

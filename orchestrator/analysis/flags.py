@@ -27,6 +27,7 @@ class Flag:
 
 UNSTEADY = "unsteady"
 IMPORTED = "imported"
+CACHED, CACHE_UNKNOWN = "cached prompts", "prompt cache unknown"
 _OTHER_SPEED = "run `doctor` (heat, clock rate, other programs), then measure again"
 _NOT_DONE = "the trial is not done; its figures cover the rounds so far"
 _INCOMPLETE = (
@@ -174,6 +175,17 @@ FLAGS = {
             "category ids?",
             "boxes are right, but their categories are wrong",
             "map class numbers to category ids in `postprocess`",
+        ),
+        Flag(
+            CACHED,
+            "rounds ask the same prompts again, and the server had most of their tokens in a "
+            "cache: answers to new prompts take longer",
+            "model.request.cache=salted; switch the server's cache of prompts off",
+        ),
+        Flag(
+            CACHE_UNKNOWN,
+            "the server may answer prompts that come again from a cache, and does not say so",
+            "model.request.cache=salted; switch the server's cache of prompts off",
         ),
         Flag(
             "answers change",

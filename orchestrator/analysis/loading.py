@@ -17,6 +17,7 @@ from orchestrator.analysis.trial_data import Beside, TrialData, is_alike
 from orchestrator.analysis.units import visits_apart, whole_streams
 from orchestrator.contracts import InputError, by_key
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix, round_matrix, token_gaps
 from orchestrator.storage.reader import Campaign
@@ -78,7 +79,8 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
             f"{samples.num_rows}, which are not the same: {MEASURE_AGAIN}",
             "damaged",
         )
-    predictions, evidence = columns["prediction"].to_pylist(), _numbers(rounds)
+    stored, evidence = columns["prediction"].to_pylist(), _numbers(rounds)
+    predictions = stored
     if matrix.arrivals is None and not record.imported:
         refuse_short_rounds(record, matrix, rounds)
     different = int(np.nan_to_num(evidence["different_answers"]).sum())
@@ -86,13 +88,16 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
     if different:
         answered = campaign.other_answers(record.trial_id, rounds, ANSWERED)
         changed = len({sample for _, table in answered for sample in table["sample"].to_pylist()})
-    unanswered = different > 0 and any(answer is None for answer in predictions)
+    unanswered = different > 0 and any(answer is None for answer in stored)
     is_asked = record.trial.server.is_asked
     others = _other_answers(campaign, record, matrix, rounds) if unanswered or is_asked else {}
     if unanswered:
-        predictions, by_round, changed = known_answers(predictions, others, len(matrix.rounds))
+        predictions, by_round, changed = known_answers(stored, others, len(matrix.rounds))
         different = int(by_round.sum())
         evidence["different_answers"] = by_round + 0 * evidence["different_answers"]
+        for row, answered in enumerate(matrix.outcome == schema.OK if is_asked else ()):
+            still = (at for at in np.flatnonzero(answered).tolist() if stored[at] is None)
+            others[row] = dict.fromkeys(still) | others.get(row, {})
     first = None
     if record.trial.fixed_batch > 1:
         try:
@@ -142,6 +147,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         streams=streams,
         different_answers=different,
         changed_samples=changed,
+        truncated=matrix.truncated,
         evidence=evidence,
         token_gaps=token_gaps(timings),
         others=others if is_asked else {},

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from orchestrator.analysis.flags import CACHE_UNKNOWN, CACHED
 from orchestrator.analysis.quality import (
     AskedMetric,
     JudgedMean,
@@ -40,6 +41,9 @@ from orchestrator.subject.samples import (
 
 # Flag: another version of this program measured it, whose metrics gave other scores.
 OTHERWISE = "judged otherwise than when measured"
+# Shares of prompt tokens: above that of the warm-up by so much, or so high, prompts came from a
+# cache that knew them whole. A first part that all prompts share is cached in the warm-up, too.
+MORE_CACHED, MOST_CACHED = 0.05, 0.9
 
 
 def is_alike(found: ArrayLike, stored: ArrayLike) -> NDArray[np.bool_]:
@@ -93,6 +97,8 @@ class TrialData:
     arrivals, streams, overloaded
         under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of
         each round, [R]; rounds of a stream that ended early as too many samples waited, [R].
+    truncated
+        answers that ended at their limit of tokens, [R, S]; None where nothing says so.
     beside
         what stands beside the clocks; None where it was not read.
     different_answers, changed_samples
@@ -124,6 +130,7 @@ class TrialData:
     streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     changed_samples: int = 0
+    truncated: NDArray[np.bool_] | None = None
     beside: Beside | None = field(default=None, repr=False)
     token_gaps: TokenGaps | None = None
     others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
@@ -350,6 +357,26 @@ class TrialData:
         return primary_of(self.times.keys())
 
     @property
+    def cached_share(self) -> float | None:
+        """The share of prompt tokens in the server's cache, of all rounds; None if nothing says."""
+        asked, held = (
+            float(np.nansum(self.evidence.get(name, np.nan)))
+            for name in ("prompt_tokens", "cached_tokens")
+        )
+        return held / asked if asked else None
+
+    @property
+    def _flag_of_cache(self) -> str:
+        facts, share = self.record.facts, self.cached_share
+        if share is None:
+            unknown = facts.get("cache") == "as_is" and not self.record.trial.server.is_started
+            return CACHE_UNKNOWN if unknown else ""
+        before = facts.get("cached_of_warmup")
+        common = before if isinstance(before, float) else 0.0
+        is_cached = share > min(common + MORE_CACHED, MOST_CACHED)
+        return f"{CACHED} ({100 * share:.1f} %)" if is_cached else ""
+
+    @property
     def flags(self) -> tuple[str, ...]:
         unmeasured, record = int(self.incomplete.sum()), self.record
         otherwise = self.judged_here is False and self.judged(self.metric) and self._otherwise
@@ -361,6 +388,7 @@ class TrialData:
             (record.changes, "changes accepted"),
             (self.different_answers, "answers change"),
             (otherwise, OTHERWISE),
+            (cache := self._flag_of_cache, cache),
         )
         of_units = flags_of_units(self.visits, under_load=record.trial.load.is_open)
         own = (flag for holds, flag in told if holds)

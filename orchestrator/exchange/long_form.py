@@ -147,6 +147,11 @@ def _tokens(columns: Columns, times: dict[str, tuple[Numbers, Numbers]], ok: Num
         made |= {"first_token_ns": pa.array(first, mask=~came), "last_token_ns": pa.array(last, mask=~came)}
     elif gaps is not None or "last_token" in times:
         refuse(ok, "no column first_token", "is there, and without it other times of its tokens tell nothing")
+    for name in [name for name in ("prompt_tokens", "cached_tokens") if name in columns]:
+        counts, there = _whole(columns, name, 2**31, refuse)
+        made[name] = pa.array(counts, pa.int32(), mask=~(ok & there))
+    if "truncated" in columns:
+        made["truncated"] = columns.pop("truncated").cast(pa.bool_())
     if counted or gaps is not None:
         made["tokens"] = pa.array(tokens, pa.int32(), mask=~ok | (tokens == 0))
     return made

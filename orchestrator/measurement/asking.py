@@ -5,6 +5,7 @@ what is sent is one write. A request is sent once, whatever becomes of it.
 """
 
 import io
+import re
 import socket
 import ssl
 import threading
@@ -17,12 +18,14 @@ from typing import Any, Literal
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout, shortened
 from orchestrator.measurement.timing import Clock
-from orchestrator.subject.server import address_of, connect, headers_of, reason, token_of
+from orchestrator.subject.server import CHECK_S, address_of, connect, headers_of, reason, token_of
 
 # For an answer that nobody asked for, after each round or stream; a later one is met by the next request.
 LONGEST_WAIT_S = 0.25
 # Characters of an answer that a message quotes.
 FIRST_OF_BODY = 200
+# A counter of tokens in Prometheus' text: those of prompts that vLLM has looked for in its cache, and found there.
+COUNTER = re.compile(r"^(?:\w+:)?(?:gpu_)?prefix_cache_(queries|hits)(?:_total)?(?:\{.*\})? (\S+)", re.MULTILINE)
 # Bytes of an answer in which a token is looked for: the longest fits behind what is quoted.
 MOST_QUOTED = 2**18
 
@@ -136,6 +139,21 @@ class Client:
             if isinstance(error, (HTTPException, OSError, ValueError)):
                 raise ServerFault(shortened(self.hide(why_broken(error)))) from None
             raise
+
+    def counters(self) -> tuple[int, int] | None:
+        """Return tokens of all prompts since the server's start, and those in its cache, by its ``/metrics``; None if it does not say."""
+        head = {"Host": self._address.host_header, "Connection": "close", **headers_of(self._settings, self._secret)}
+        lines = ["GET /metrics HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+        try:
+            with connect(self._address, min(CHECK_S, self._settings.timeout_s)) as opened:
+                opened.sendall("\r\n".join(lines).encode("latin-1"))
+                answer = HTTPResponse(opened)
+                answer.begin()
+                found = COUNTER.findall(answer.read().decode())
+                asked, held = (sum(int(float(count)) for name, count in found if name == kind) for kind in ("queries", "hits"))
+        except (HTTPException, OSError, ValueError):
+            return None
+        return (asked, held) if found else None
 
     def hide(self, text: str) -> str:
         return self._secret.hide(text)

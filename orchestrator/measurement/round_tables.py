@@ -296,6 +296,11 @@ def answer_columns(replies: Sequence[Reply | None], sent_ns: npt.NDArray[np.int6
         "token_gaps_ns": pa.array(
             [None if reply is None or not reply.first_token_ns else reply.gaps_ns for reply in answered], pa.list_(pa.int64())
         ),
+        "truncated": pa.array([None if reply is None else reply.truncated for reply in answered], pa.bool_()),
+        **{
+            name: pa.array([None if reply is None else getattr(reply, name) for reply in answered], pa.int32())
+            for name in ("prompt_tokens", "cached_tokens")
+        },
     }
 
 

@@ -5,15 +5,17 @@ import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from traceback import TracebackException
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
+from orchestrator.contracts import SALT, Reply, Request
 from orchestrator.measurement import round_tables
 from orchestrator.measurement.device import CudaStages
 from orchestrator.measurement.evidence import AroundRounds
@@ -54,6 +56,10 @@ class TimedRounds:
         what sends requests to the trial's server, None without one.
     turns
         of each conversation, in the order of the samples; None where the task has none.
+    salted
+        whether the first of the ``stages`` takes pairs of an item and its salt (`salts`).
+    read_counters
+        returns the counters of the server's cache of prompts; None where it has none, or its answers tell.
     first_answers
         by sample, as the first warm-up round gives them; None for a sample that nothing has answered yet.
     """
@@ -70,6 +76,8 @@ class TimedRounds:
     cuda: CudaStages | None = None
     asking: InFlight | None = None
     turns: Sequence[int] | None = None
+    salted: bool = False
+    read_counters: Callable[[], tuple[int, int] | None] | None = None
     first_answers: list[Any] = field(default_factory=list)
     _visit: int | None = None
 
@@ -88,8 +96,31 @@ class TimedRounds:
     def _fixed_groups(self) -> list[list[int]]:
         return batches_of_round(self.trial, len(self.items), 0)
 
-    def batches(self, groups: Sequence[Sequence[int]]) -> list[list[Any]]:
-        return [[self.items[index] for index in group] for group in groups]
+    def batches(self, groups: Sequence[Sequence[int]], number: int | None = None) -> list[list[Any]]:
+        """Return what each batch of a round holds; without a ``number`` no prompt is salted."""
+        items = self._chosen(range(len(self.items)), number) if self.salted else self.items
+        return [[items[index] for index in group] for group in groups]
+
+    def _chosen(self, samples: Sequence[int], number: int | None) -> list[Any]:
+        """Return the items of samples; of a salted trial each with its salt in the round or stream of this number."""
+        items = [self.items[sample] for sample in samples]
+        return [*zip(items, salts(self.trial.task.subset_seed, number, len(items)), strict=True)] if self.salted else items
+
+    def _counters(self) -> tuple[int, int] | None:
+        found = None if self.read_counters is None else self.read_counters()
+        if found is None:
+            self.read_counters = None
+        return found
+
+    def _prompts(self, replies: Sequence[Reply | None], before: tuple[int, int] | None) -> dict[str, int]:
+        """Return what a round's row says of its prompts, by its answers, else by the server's counters."""
+        told = [reply for reply in replies if reply is not None]
+        if any(reply.cached_tokens is not None for reply in told):
+            self.read_counters = None
+            return {name: sum(getattr(reply, name) or 0 for reply in told) for name in ("prompt_tokens", "cached_tokens")}
+        if before is not None and (after := self._counters()) is not None and after >= before:
+            return {"prompt_tokens": after[0] - before[0], "cached_tokens": after[1] - before[1]}
+        return {}
 
     def wait(self) -> WaitUntil:
         """Return a wait for moments of a schedule, for the thread that calls this. Beside other threads it gives way while it spins."""
@@ -127,7 +158,8 @@ class TimedRounds:
         lead_in = self.lead_in(number) if visit not in (None, self._visit) else {}
         self._visit = visit
         groups = self.groups(number)
-        batches = self.batches(groups)
+        batches = self.batches(groups, None if visit is None else number)
+        counters = self._counters()
         self.around.begin()
         first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns = time.time_ns(), self.monotonic()
@@ -137,7 +169,7 @@ class TimedRounds:
         bounds = None if self.turns is None else list(accumulate(self.turns, initial=0))
         asked = self._ask(batches, self.scratch.stamps, self.lanes, first_raised, bounds)
         duration_ns = self.clock() - started
-        measured = self.around.end(before)
+        measured = self.around.end(before) | self._prompts(asked.replies, counters)
         if visit is not None:
             self.refuse_other_cores()
         if self.asking is not None:
@@ -217,9 +249,10 @@ class TimedRounds:
         trial, scratch, clock, stages = self.trial, self.scratch, self.clock, self.stages
         schedule = schedule_of(trial, len(self.items), visit, self.turns)
         self.around.find_own_processes()
-        items = [self.items[sample] for sample in schedule.samples]
+        items = self._chosen(schedule.samples.tolist(), visit)
         service = service_of(trial.load, trial.measurement.batch, mean_rate(trial))
         wait_until = self.wait()
+        counters = self._counters()
         self.around.begin()
         first_raised: list[TracebackException] = []
         before_ns = BEFORE_STREAM_NS if self.asking is None else BEFORE_REQUESTS_NS
@@ -236,7 +269,7 @@ class TimedRounds:
             arrivals = Arrivals(due, self.wait, service.most_waiting, stop, ends, round(trial.load.think_s * 1e9))
             served = self.asking.ask([(item,) for item in items], stages, stamps, clock, first_raised, arrivals, bounds=schedule.bounds)
         ended_ns = clock()
-        measured = self.around.end(before)
+        measured = self.around.end(before) | self._prompts(served.replies, counters)
         self.refuse_other_cores()
         if self.cuda is not None:
             self.cuda.take_times_ns()
@@ -260,6 +293,29 @@ class TimedRounds:
         return stream.rounds(
             first, whole, (wall_ns, monotonic_ns), common, served.errors, traceback, answers, self._compared, evidence=measured
         )
+
+
+def salts(seed: int, number: int | None, count: int) -> list[bytes]:
+    """Return what goes before each prompt of a round or stream: nine digits and a line's end, as JSON has them; nothing without a number.
+
+    They are the same on all systems. First digits count on, so that prompts in a row differ from their first token on.
+    """
+    if number is None:
+        return [b""] * count
+    drawn = np.random.default_rng([seed, number, count]).integers(10**8, size=count).tolist()
+    return [b"%d%08d\\n" % ((number * count + place) % 10, digits) for place, digits in enumerate(drawn)]
+
+
+def salted(stages: Stages) -> Stages:
+    """Return stages whose first takes pairs of an item and its salt, which it puts in the place of `SALT` in the request."""
+    place = SALT.encode()
+
+    def preprocess(pairs: Sequence[tuple[Any, bytes]]) -> Request:
+        ((item, salt),) = pairs
+        request: Request = stages.preprocess([item])
+        return Request(request.path, request.body.replace(place, salt, 1), request.headers, request.streamed)
+
+    return replace(stages, preprocess=preprocess)
 
 
 def _places(batches: int) -> memoryview:

@@ -18,7 +18,7 @@ from orchestrator.measurement.evidence import AroundRounds, kernel_ns
 from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_raised, tracebacks_kept
 from orchestrator.measurement.in_flight import InFlight
 from orchestrator.measurement.placement_read_back import OF_THE_SYSTEM, placement_kept, read_own, read_placement, refuse_other_cores
-from orchestrator.measurement.rounds import TimedRounds
+from orchestrator.measurement.rounds import TimedRounds, salted
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, Stages
 from orchestrator.storage import schema
@@ -119,6 +119,8 @@ class Worker:
                 "in_flight": self._trial.in_flight,
                 "connections_of_warmup": self._client.connections,
             }
+            asked, held = (warmup.rows.column(name)[0].as_py() for name in ("prompt_tokens", "cached_tokens"))
+            facts |= {"cached_of_warmup": held / asked} if asked else {}
         gc.collect()
         gc.freeze()
         sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
@@ -157,6 +159,9 @@ class Worker:
         trial = self._trial
         items, stages = stages_for(trial.task.preload, subject.samples, subject.task, model)
         turns = turns_of(sample.slices.get(CONVERSATION) for sample in subject.samples)
+        cache = model.facts.get("cache")  # of a runtime that sends prompts
+        if cache == "salted":
+            stages = salted(stages)
         # So many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too.
         arrivals = schedule_of(trial, len(items), 0, turns).moments_ns.size if trial.load.is_open else 0
         scratch = Scratch(self._scratch_path, max(len(batches_of_round(trial, len(items), 0)), arrivals))
@@ -168,7 +173,8 @@ class Worker:
             stages = cuda.stages
         return TimedRounds(
             trial, self._process, items, stages, scratch, around, lambda: refuse_other_cores(self._placement, self._pin),
-            self._clock, self._monotonic, cuda, self._asking, turns,
+            self._clock, self._monotonic, cuda, self._asking, turns, cache == "salted",
+            self._client.counters if self._client and cache else None,
         )  # fmt: skip
 
     @tracebacks_kept()

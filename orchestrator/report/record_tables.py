@@ -11,7 +11,7 @@ from orchestrator.analysis.flags import missing as missing_settings
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table, who, who_columns
-from orchestrator.report.text import milliseconds, quality, seconds
+from orchestrator.report.text import milliseconds, per_cent, quality, seconds
 from orchestrator.storage import schema
 from orchestrator.storage.records import SERVER_STARTED, TrialRecord
 
@@ -177,6 +177,7 @@ def _server(data: TrialData) -> dict[str, str]:
         "requests": f"{data.outcome.size:,}",
         "errors": f"{(data.outcome == schema.ERROR).sum():,}",
         "timeouts": f"{(data.outcome == schema.TIMEOUT).sum():,}",
+        "cached prompt tokens": per_cent(data.cached_share),
         "client, request": own("request"),
         "client, total": own("total"),
         "client, several at once": own("total", at_once=True),

@@ -43,6 +43,8 @@ class RoundMatrix:
         the visit that each round belongs to, int32, shape [R]; None where any round is stored without one.
     arrivals
         when each sample arrived, ns from the start of its stream, shape [R, S]; None in a closed loop.
+    truncated
+        True for an answer that ended at its limit of tokens, shape [R, S]; None where no server says so of any.
     """
 
     rounds: npt.NDArray[np.int64]
@@ -53,6 +55,7 @@ class RoundMatrix:
     incomplete: npt.NDArray[np.bool_]
     visits: npt.NDArray[np.int32] | None = None
     arrivals: npt.NDArray[np.float64] | None = None
+    truncated: npt.NDArray[np.bool_] | None = None
 
 
 def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) -> RoundMatrix:
@@ -95,6 +98,7 @@ def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) 
     parts = {name: _stage(timings, name, is_ok) for name in (*schema.STAGES, *(["queue_ns"] if is_open else []))}
     times = {clock: np.where(is_ok, sum(parts[name] for name in clock.stages), np.inf) for clock in clocks}
     times |= _token_times(timings, parts, is_ok)
+    truncated = timings.column("truncated")
     outcome = np.full(shape, schema.LOST, dtype=np.int8)
     outcome.ravel()[place] = codes
     visit = rounds.column("visit")
@@ -107,6 +111,7 @@ def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) 
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
         visits=None if visit.null_count else visit.to_numpy().astype(np.int32),
         arrivals=matrix(arrivals.to_numpy(), np.nan) if is_open else None,
+        truncated=matrix(truncated.fill_null(False).to_numpy(), 0) > 0 if truncated.null_count < len(truncated) else None,
     )
 
 

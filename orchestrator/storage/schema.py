@@ -72,6 +72,9 @@ TIMINGS = pa.schema(
         pa.field("last_token_ns", pa.int64()),
         pa.field("tokens", pa.int32()),
         pa.field("token_gaps_ns", pa.list_(pa.int64())),
+        pa.field("truncated", pa.bool_()),
+        pa.field("prompt_tokens", pa.int32()),
+        pa.field("cached_tokens", pa.int32()),
     ]
 )
 
@@ -131,6 +134,8 @@ ROUNDS = pa.schema(
         pa.field("stream", pa.int32()),
         pa.field("stream_started_monotonic_ns", pa.int64()),
         pa.field("overloaded", pa.bool_()),
+        pa.field("prompt_tokens", pa.int64()),
+        pa.field("cached_tokens", pa.int64()),
     ]
 )
 
@@ -159,7 +164,7 @@ DETECTIONS = (
 ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES, "object_detection": DETECTIONS}
 
 # Columns of timings that a server's answers fill.
-ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens", "token_gaps_ns")
+ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens", "token_gaps_ns", "truncated", "prompt_tokens", "cached_tokens")
 
 # What columns of timings, rounds and samples mean; those without a type in `SAMPLES` by their beginnings.
 MEANINGS = {
@@ -182,6 +187,9 @@ MEANINGS = {
     "(`tokens` - 1)",
     "tokens": "tokens of the answer as the server counts them, else pieces of content",
     "token_gaps_ns": "of a streamed answer: from each piece of content to the next",
+    "truncated": "of a server's answer: whether it ended at its limit of tokens; null where the server does not say",
+    "prompt_tokens": "tokens of the prompt by the server's count; of a round or stream, of all its prompts",
+    "cached_tokens": "of these, tokens that the server had in a cache: by its answers, else of a round by the counters of its `/metrics`",
     "stream": "under load: number of the stream, which is that of its visit",
     "started_at": "time of day when the round began",
     "started_monotonic_ns": "the same by the host's steady clock",
@@ -244,7 +252,7 @@ TIMED = (
 # Least and largest value of a column, beside null.
 RANGES = {
     **dict.fromkeys(COUNTED, (0, 2**31 - 1)),
-    **dict.fromkeys(TIMED, (0, EXACT_LIMIT - 1)),
+    **dict.fromkeys((*TIMED, "prompt_tokens", "cached_tokens"), (0, EXACT_LIMIT - 1)),
     "inference_ns": (1, EXACT_LIMIT - 1),
     "duration_ns": (0, 2**63 - 1),
 }

@@ -27,8 +27,8 @@ PAGE_ROWS = 2**17
 DELTA = ("round", "sample")
 GAPS = "token_gaps_ns"
 SPLIT = (
-    "start_gap_ns", *schema.STAGES, "cuda_inference_ns", "arrival_ns", "queue_ns", *(name for name in schema.ANSWER if name != GAPS),
-    f"{GAPS}.list.element",
+    "start_gap_ns", *schema.STAGES, "cuda_inference_ns", "arrival_ns", "queue_ns", f"{GAPS}.list.element",
+    *(name for name in schema.ANSWER if pa.types.is_integer(schema.TIMINGS.field(name).type)),
 )  # fmt: skip
 # Options of pyarrow's writer for all tables but timings. In short trials, a copy of the schema and least and largest values in each footer
 # are a third of all bytes.

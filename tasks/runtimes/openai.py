@@ -10,13 +10,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.contracts import InputError, Reply, Request, ServerFault
+from orchestrator.contracts import SALT, InputError, Reply, Request, ServerFault
 from tasks.prompt import Prompt
 from tasks.runtimes.asking import inside, one_text, read_json
 
+CACHES = ("as_is", "salted")
 PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 DATA = b"data:"
 END = b"[DONE]"
+COUNTS = ("usage", "timings")
+"""Keys of an answer or event that hold numbers of tokens; llama.cpp alone has the second."""
 OF_STREAM = (DATA, b":", b"event:", b"id:", b"retry:")
 """How lines of a stream of events begin."""
 
@@ -39,7 +42,9 @@ class Asking:
     usage
         whether a streamed answer is to say how many tokens it had; without that, pieces are counted.
     more
-        further keys of the request, such as ``{cache_prompt: false}`` for llama.cpp, which else remembers a prompt that comes again.
+        further keys of the request.
+    cache
+        ``as_is``, or ``salted``: digits that are new in every round go before each prompt, so that no cache of prompts knows it.
     """
 
     def __init__(
@@ -54,7 +59,12 @@ class Asking:
         stream: bool = True,
         usage: bool = True,
         more: Mapping[str, Any] | None = None,
+        cache: str = "as_is",
     ) -> None:
+        if cache not in CACHES:
+            raise InputError(
+                f"model.request.cache={cache} must be one of: {', '.join(CACHES)}; correct it", "unknown", "model.request.cache", cache
+            )
         if api not in PATHS:
             raise InputError(f"model.request.api={api} must be one of: {', '.join(PATHS)}; correct it", "unknown", "model.request.api", api)
         if system is not None and api != "chat":
@@ -65,6 +75,7 @@ class Asking:
             )
         self._chat = api == "chat"
         self._path = PATHS[api]
+        self._salt = SALT if cache == "salted" else ""
         self._system = [] if system is None else [{"role": "system", "content": system}]
         self._stream = stream
         settings = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, "stop": None if stop is None else list(stop)}
@@ -75,12 +86,21 @@ class Asking:
             **({"stream_options": {"include_usage": True}} if stream and usage else {}),
             **(more or {}),
         }
-        self.facts: Mapping[str, Any] = {"server_model": server_model, "api": api, "streamed": stream, "request": dict(self._fixed)}
+        self.facts: Mapping[str, Any] = {
+            "server_model": server_model,
+            "api": api,
+            "streamed": stream,
+            "cache": cache,
+            "request": dict(self._fixed),
+        }
 
     def upload(self, inputs: Any) -> Request:
         """Return the request for one text; one with earlier messages, or a length of its answer, has them too."""
         prompt = Prompt.of(one_text(inputs, "openai"))
-        asked: dict[str, Any] = {"messages": [*self._system, *prompt.messages]} if self._chat else {"prompt": prompt}
+        messages = [*self._system, *prompt.messages]
+        if self._salt:
+            messages[0] = {**messages[0], "content": self._salt + messages[0]["content"]}
+        asked: dict[str, Any] = {"messages": messages} if self._chat else {"prompt": self._salt + prompt}
         if prompt.max_tokens is not None:
             asked["max_tokens"] = prompt.max_tokens
         return Request(self._path, json.dumps({**self._fixed, **asked}, separators=(",", ":")).encode(), streamed=self._stream)
@@ -91,13 +111,14 @@ class Asking:
             return [self._of_stream(reply)]
         document = read_json(reply.body)
         text = inside(document, "choices", 0, "message", "content") if self._chat else inside(document, "choices", 0, "text")
-        reply.came((), tokens_said(document) or 0)
+        reply.came((), _count(reply, document) or 0)
+        reply.truncated = _truncated(document["choices"][0])
         return [_text(text)]
 
     def _of_stream(self, reply: Reply) -> str:
         pieces: list[str] = []
         moments: list[int] = []
-        said: int | None = None
+        said: dict[str, Any] = {}
         whole = False
         if reply.lines and not any(line.startswith(OF_STREAM) for _, line in reply.lines):
             raise ServerFault(no_stream(reply))
@@ -111,7 +132,8 @@ class Asking:
             event = read_json(data)
             if isinstance(event, dict) and event.get("error"):
                 raise ServerFault(f"an error within the stream: {json.dumps(event['error'])[:200]}")
-            said = tokens_said(event) or said
+            if isinstance(event, dict):
+                said |= {name: event[name] for name in COUNTS if event.get(name)}
             choices = inside(event, "choices")
             if not choices:
                 continue
@@ -120,13 +142,15 @@ class Asking:
                 raise ServerFault(f"a choice of the stream is no object: {json.dumps(choice)[:100]}")
             ends = bool(choice.get("finish_reason"))
             whole = whole or ends
+            reply.truncated = _truncated(choice) if ends else reply.truncated
             piece = _piece(choice, ends) if self._chat else inside(choice, "text")
             if piece:
                 pieces.append(_text(piece))
                 moments.append(moment)
         if not whole:
             raise ServerFault(f"the stream broke off after {len(pieces)} pieces, without its end")
-        reply.came(moments, said if said and moments else None)
+        tokens = _count(reply, said)
+        reply.came(moments, tokens if tokens and moments else None)
         return "".join(pieces)
 
 
@@ -146,11 +170,26 @@ def _piece(choice: dict[str, Any], ends: bool) -> Any:
     return delta.get("content")
 
 
-def tokens_said(document: Any) -> int | None:
-    """Return how many tokens an answer has by the server's own count, None where it does not say."""
-    usage = document.get("usage") if isinstance(document, dict) else None
-    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    return count if isinstance(count, int) and 0 < count < 2**31 else None
+def _count(reply: Reply, said: Mapping[str, Any]) -> int | None:
+    """Note the server's counts of tokens of the prompt, and return that of the answer; None where it does not say."""
+    usage, timings = (said.get(name) for name in COUNTS)
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    reply.prompt_tokens, reply.cached_tokens = _whole(usage, "prompt_tokens"), _whole(details, "cached_tokens")
+    cached, computed = _whole(timings, "cache_n"), _whole(timings, "prompt_n")
+    if reply.cached_tokens is None and cached is not None and computed is not None:
+        reply.prompt_tokens, reply.cached_tokens = cached + computed, cached
+    return _whole(usage, "completion_tokens")
+
+
+def _whole(counts: Any, name: str) -> int | None:
+    count = counts.get(name) if isinstance(counts, dict) else None
+    return count if isinstance(count, int) and 0 <= count < 2**30 else None
+
+
+def _truncated(choice: dict[str, Any]) -> bool | None:
+    """Return whether an answer ended at its limit of tokens, None where the server does not say why it ended."""
+    why = choice.get("finish_reason")
+    return why == "length" if why else None
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1, help="requests computed at once")
     parser.add_argument("--context", type=int, default=2048, help="tokens of each")
+    parser.add_argument("--prompt-cache", choices=["true", "false"], default="false", help="keep a prompt for the next that begins alike")
     given = parser.parse_args()
     import xllamacpp
 
@@ -28,7 +29,7 @@ def main() -> None:
     params.hostnames, params.port = [LOOPBACK], given.port
     params.n_parallel, params.n_ctx = given.slots, given.slots * given.context
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given.threads
-    params.cache_prompt = False  # a prompt that was seen before would be answered in a fraction of the time
+    params.cache_prompt = given.prompt_cache == "true"
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from refusals import refused
 
 import orchestrator
+from orchestrator.analysis.table import tables
 from orchestrator.commands import line
 from orchestrator.exchange.export import mlflow_name
 
@@ -60,10 +61,7 @@ def test_runs_hold_parameters_metrics_and_artifacts(
             for figure in ("threshold_ns", "mean", "worst", "interval_low", "interval_high"):
                 assert run.data.metrics[f"{key}/{figure}"] == row[figure]
     files = {path.name for path in (folder / "artifacts").rglob("*") if path.is_file()}
-    assert files == {
-        "trial.json", "report.md", "tail_quality.csv", "latency.csv", "convergence.csv", "prediction.csv", "deadline.csv", "comparison.csv",
-        "explain.csv", "processes.csv", "tolerance.csv", "load.csv", "capacity.csv", "slices.csv", "resources.csv", "server_cost.csv", "token_gaps.csv",
-    }  # fmt: skip
+    assert files == {"trial.json", "report.md", *(f"{name}.csv" for name in tables())}
     with refused("exists", "--to", folder):
         export(monday, folder)
 

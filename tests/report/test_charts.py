@@ -79,7 +79,7 @@ def reading(report: Any) -> Reading:
 def test_figures_come_in_the_order_of_the_sections(reading: Reading) -> None:
     charts = charts_of(reading)
     assert [chart.name for chart in charts] == [
-        "tail-quality", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "rjsd", "prediction",
+        "tail-quality", "outcomes", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "rjsd", "prediction",
         "stages", "evidence",
     ]  # fmt: skip
     places = [SECTIONS.index(chart.section) for chart in charts]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from refusals import refused
 
 from orchestrator.contracts import LoadContext, Reply, Request, ServerFault
+from orchestrator.measurement.rounds import salted, salts
+from orchestrator.measurement.timing import Stages
 from tasks.models.served_classifier import of_scores
 from tasks.models.served_text import AskedInWords
 from tasks.runtimes import http_json, open_inference, openai
 from tasks.runtimes.asking import AskedSession
+from tasks.servers import vllm_server
 
 
 def reply(body: bytes | dict[str, Any] = b"", lines: list[bytes] | None = None, **headers: str) -> Reply:
@@ -122,22 +126,45 @@ def test_a_stream_has_its_first_token_where_the_first_content_is() -> None:
         "model": "m", "max_tokens": 16, "temperature": 0.0, "seed": 0, "stream": True, "stream_options": {"include_usage": True},
         "cache_prompt": False, "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Which?"}],
     }  # fmt: skip
-    usage = b'data: {"choices": [], "usage": {"completion_tokens": 5}}'
+    counts = {"usage": {"completion_tokens": 5, "prompt_tokens": 30, "prompt_tokens_details": {"cached_tokens": 24}}}
+    usage = b"data: " + json.dumps({"choices": [], **counts}).encode()
     lines = [chunk(None), chunk(""), b": ping", chunk("The "), chunk("answer"), chunk(" is B"), usage, b"data: [DONE]"]
     answer = reply(lines=lines)
     assert asking.download(answer) == ["The answer is B"]
     assert (answer.first_token_ns, answer.last_token_ns, answer.tokens, list(answer.gaps_ns)) == (130, 150, 5, [10, 10])
+    assert (answer.prompt_tokens, answer.cached_tokens, answer.truncated) == (30, 24, None)
     uncounted = reply(lines=[line for line in lines if line != usage])
     asking.download(uncounted)
-    assert uncounted.tokens == 3
+    assert (uncounted.tokens, uncounted.cached_tokens) == (3, None)
+
+
+def test_salted_prompts_are_new_in_each_round_and_alike_on_all_systems() -> None:
+    drawn = [salt for number in range(30) for salt in salts(3, number, 7)]
+    assert drawn == [salt for number in range(30) for salt in salts(3, number, 7)]
+    assert (len({*drawn}), {len(salt) for salt in drawn}) == (len(drawn), {11})
+    assert all(before[0] != after[0] for before, after in pairwise(drawn))
+    for system, salt, beginning in (("Be short.", drawn[0], f"{drawn[0].decode()[:9]}\n"), (None, *salts(3, None, 1), "")):
+        asking = openai.Asking("m", system=system, cache="salted")
+        request = salted(Stages(asking.upload, *[reply] * 2)).preprocess([("Which?", salt)])
+        assert json.loads(request.body)["messages"][0]["content"] == beginning + (system or "Which?")
+    with refused("unknown", "model.request.cache", "new"):
+        openai.Asking("m", cache="new")
+
+
+@pytest.mark.parametrize(("setting", "switch"), [("true", "--enable-prefix-caching"), ("false", "--no-enable-prefix-caching")])
+def test_the_cache_of_vllm_is_a_setting(setting: str, switch: str) -> None:
+    found = vllm_server.command(["--prefix-caching", setting, "--model", "m"])
+    assert found[1:] == ["-m", vllm_server.MODULE, switch, "--enable-prompt-tokens-details", "--model", "m"]
 
 
 def test_completions_and_whole_answers() -> None:
     whole = openai.Asking("m", api="completions", stream=False, max_tokens=None, temperature=None, seed=None)
     request = whole.upload("One, two,")
     assert request == Request("/v1/completions", b'{"model":"m","stream":false,"prompt":"One, two,"}')
-    answer = reply({"choices": [{"text": " three"}], "usage": {"completion_tokens": 2}})
+    counts = {"usage": {"completion_tokens": 2, "prompt_tokens": 9}, "timings": {"cache_n": 7, "prompt_n": 2}}
+    answer = reply({"choices": [{"text": " three", "finish_reason": "length"}], **counts})
     assert whole.download(answer) == [" three"]
+    assert (answer.prompt_tokens, answer.cached_tokens, answer.truncated) == (9, 7, True)
     assert (answer.first_token_ns, answer.tokens, list(answer.gaps_ns)) == (0, 2, [])
     streamed = openai.Asking("m", api="completions")
     lines = [b'data: {"choices": [{"text": " three", "finish_reason": "stop"}]}']

@@ -113,10 +113,18 @@ def test_plain_json_answers_in_batches_as_in_process(tmp_path: Path) -> None:
 
 
 @needs("xllamacpp")
-def test_llama_cpp_streams_the_answers_of_a_language_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "cached"),
+    [
+        ([], (0, 0)),
+        (["server.settings.prompt_cache=true"], (0.95, 1)),
+        (["server.settings.prompt_cache=true", "model.request.cache=salted"], (0, 0.5)),
+    ],
+)
+def test_llama_cpp_streams_the_answers_of_a_language_model(tmp_path: Path, settings: list[str], cached: tuple[float, float]) -> None:
     given = [
         "model=served_chat", "model.request.max_tokens=4", "task=mmlu_dev", "task.limit=1", "runtime=openai", "server=xllamacpp",
-        "system=cpu_1core", *SHORT, f"results_dir={tmp_path / 'r'}",
+        "system=cpu_1core", *settings, *SHORT, f"results_dir={tmp_path / 'r'}",
     ]  # fmt: skip
     done = orchestrator(*given, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -129,4 +137,5 @@ def test_llama_cpp_streams_the_answers_of_a_language_model(tmp_path: Path) -> No
         assert row["outcome"] == "ok"
         assert 0 < row["first_token_ns"] <= row["last_token_ns"] <= row["inference_ns"]
         assert 1 <= row["tokens"] <= 4
+        assert cached[0] <= row["cached_tokens"] / row["prompt_tokens"] <= cached[1]
     assert not is_served(record["facts"]["server_started"]["pid"])

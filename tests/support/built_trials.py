@@ -14,6 +14,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.storage import schema
 from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
 from orchestrator.subject.samples import batches_of_round
 
@@ -69,6 +70,7 @@ def build_trial(
         slices=slices or {},
         input_sizes=np.ones(samples, dtype=np.int64),
         different_answers=0,
+        outcome=np.where(np.isfinite(total_ms), schema.OK, schema.ERROR).astype(np.int8),
         incomplete=np.zeros(rounds, dtype=np.bool_),
         visits=visits,
         turns=visits,

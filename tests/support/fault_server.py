@@ -22,11 +22,14 @@ class FaultServer:
         so many requests are answered before the first fault.
     says
         what is said of a number, from it and from how often it was asked before.
+    cache
+        how it tells of its cache of prompts, which holds 90 of 100 tokens of one that comes again: ``usage``, ``metrics``, or not at all.
     """
 
     def __init__(
-        self, faults: dict[int, str] | None = None, after: int = 0, delay_s: float = 0.0, tls: Any = None, says: Any = None
+        self, faults: dict[int, str] | None = None, after: int = 0, delay_s: float = 0.0, tls: Any = None, says: Any = None, cache: str = ""
     ) -> None:
+        self.cache, self._held = cache, 0
         self.faults, self.after, self.delay_s = faults or {}, after, delay_s
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
@@ -60,7 +63,7 @@ class FaultServer:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as file:
                 while (head := self._head(file)) and not self._over.is_set():  # one that died answers on no connection
-                    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
                     self._answer(connection, head, file.read(length))
 
     @staticmethod
@@ -71,7 +74,13 @@ class FaultServer:
         return b"".join(lines)
 
     def _answer(self, connection: socket.socket, head: bytes, body: bytes) -> None:
+        if head.startswith(b"GET"):
+            told = f'vllm:prefix_cache_queries_total{{engine="0"}} {100.0 * len(self.bodies)}\nvllm:prefix_cache_hits_total {self._held}\n'
+            connection.sendall(http(told.encode() if self.cache == "metrics" else b"up 1", "text/plain"))
+            return
         with self._lock:
+            held = 90 * (body in self.bodies)
+            self._held += held
             self.heads.append(head)
             self.bodies.append(body)
             self._at_once += 1
@@ -84,7 +93,8 @@ class FaultServer:
             if self.delay_s:
                 time.sleep(self.delay_s)
             seen = self._counts[number] = self._counts.get(number, -1) + 1
-            answer = good_answer(path, number if self._says is None else self._says(number, seen), head, body)
+            usage = {"usage": {"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": held}}} if self.cache == "usage" else {}
+            answer = good_answer(path, number if self._says is None else self._says(number, seen), head, body, usage)
             if fault is None:
                 connection.sendall(answer)
             else:
@@ -126,7 +136,7 @@ def event(piece: str | None, finish: str | None = None, **more: Any) -> bytes:
     return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}).encode() + b"\n\n"
 
 
-def good_answer(path: str, number: int, head: bytes, body: bytes) -> bytes:
+def good_answer(path: str, number: int, head: bytes, body: bytes, usage: dict[str, Any]) -> bytes:
     if path.startswith("/v2"):
         if b"application/octet-stream" in head:
             tensor = {"name": "class", "datatype": "INT64", "shape": [1], "parameters": {"binary_data_size": 8}}
@@ -137,7 +147,7 @@ def good_answer(path: str, number: int, head: bytes, body: bytes) -> bytes:
         return http(json.dumps({"outputs": [{"name": "class", "datatype": "INT64", "shape": [1], "data": [number]}]}).encode())
     if path.startswith("/v1"):
         if json.loads(body).get("stream"):
-            pieces = [event(None), event("It "), event("is "), event(f"{number}", "stop")]
+            pieces = [event(None), event("It "), event("is "), event(f"{number}", "stop", **usage)]
             return chunked([*pieces, b": a comment\n\n", b"data: [DONE]\n\n"])
         return http(json.dumps({"choices": [{"message": {"content": f"It is {number}"}}], "usage": {"completion_tokens": 3}}).encode())
     return http(json.dumps({"said": {"number": number}}).encode())
@@ -187,6 +197,7 @@ FAULTS: dict[str, Misbehave] = {
     "no HTTP": lambda server, connection, answer: connection.sendall(b"I am a teapot, short and stout\r\n\r\n"),
     "hangs after headers": lambda server, connection, answer: (connection.sendall(answer[:40]), server.hang())[0],
     "dies": lambda server, connection, answer: (server.close(), connection.shutdown(socket.SHUT_RDWR))[0],
+    "ends at its limit": lambda server, connection, answer: connection.sendall(chunked([event(None), event("It is"), event("", "length")])),
     "stream cut": lambda server, connection, answer: connection.sendall(chunked([event(None), event("It ")])),
     "two rows": lambda server, connection, answer: connection.sendall(
         http(json.dumps({"outputs": [{"name": "class", "datatype": "INT64", "shape": [2], "data": [1, 2]}]}).encode())

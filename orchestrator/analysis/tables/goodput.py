@@ -1,7 +1,6 @@
 """Right answers in time per second, and what a thousand of them cost in money and energy."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.capacity import question_of
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import JudgedMean, NothingToKeep
+from orchestrator.analysis.outcomes import right_of
 from orchestrator.analysis.table import FLAGS, METRIC, THRESHOLD, Column, Context, Row, View, table
 from orchestrator.analysis.tables.tail_quality import joined
 from orchestrator.analysis.trial_data import TrialData
@@ -192,17 +191,6 @@ class Rate(NamedTuple):
     low: float
     high: float
     step: float
-
-
-def right_of(data: TrialData) -> NDArray[np.bool_] | None:
-    """Return which answers are right, [R, S], however late; None where scores are not 0 or 1."""
-    with suppress(NothingToKeep):
-        judged = data.judged(data.metric)
-        if isinstance(judged, JudgedMean) and judged.plain:
-            scores = judged.raw if judged.by_round is None else judged.by_round
-            if np.isin(scores, (0, 1)).all():
-                return np.broadcast_to(scores == 1, data.times[data.clock].shape)
-    return None
 
 
 def per_second(

@@ -21,7 +21,7 @@ TIMES = ("start", "arrival", "preprocess", "inference", "postprocess", "total", 
 # Without its unit, the column of lists of times, from each piece of an answer to the next.
 GAPS = "token_gaps"
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
-PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size", "tokens")
+PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size", "tokens", "truncated", "prompt_tokens", "cached_tokens")
 UNFIT = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 LAW_LOST = "The file names no rate that a load here can have: its schedule counts as a trace of an unknown law."
 T = TypeVar("T", bound=BaseModel)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from orchestrator.analysis.outcomes import FATES, counted
 from orchestrator.analysis.reading import Reading
 from orchestrator.analysis.tables.times import rjsd_column
 from orchestrator.contracts import by_key
@@ -12,6 +13,7 @@ from orchestrator.report.charts.draw import (
     INK,
     Chart,
     Lines,
+    Spec,
     channel,
     corners,
     level,
@@ -20,8 +22,9 @@ from orchestrator.report.charts.draw import (
     on_clock,
     rounded,
     rule,
+    whole,
 )
-from orchestrator.report.text import milliseconds
+from orchestrator.report.text import milliseconds, printable
 
 # What the note says of a campaign without and with repeats.
 MEANS = {
@@ -33,6 +36,7 @@ FIGURES = ("mean", "worst round")
 OF_BEST = {"y": "mean", "low": "interval_low", "high": "interval_high"}
 OF_BEST |= {"number": "envelope", "leads": "leads"}
 CHOSEN = [{"calculate": "figure == 'mean' ? datum.mean : datum.worst", "as": "y"}]
+INKS = dict(zip(FATES, (2, 1, 7, 4, 6, 3, 0), strict=True))  # numbers of colours
 MOST_CHECKS = 500  # Most checks drawn of a trial, evenly chosen.
 
 
@@ -72,6 +76,56 @@ def curve_chart(reading: Reading, kept: Mapping[str, str] | None = None) -> Char
             CHOSEN,
             x=channel("x", on_clock("threshold on "), log=True),
             y=channel("y", f"tail quality ({metric_words(reading)})", domain=[bottom, 1.04 * top]),
+        ),
+    )
+
+
+def outcome_chart(reading: Reading) -> Chart:
+    rows: list[Spec] = []
+    for clock in reading.clocks:
+        grid = reading.grids[clock]
+        for entry in reading.systems:
+            told = [counted(one.data, clock, grid.ns) for one in entry.members]
+            answers = sum(one.data.times[clock].size for one in entry.members)
+            for fate in FATES:
+                if counts := [of[fate] for of in told if fate in of]:
+                    shares = rounded(100 * np.sum(counts, axis=0) / answers)
+                    of_fate = {"s": printable(entry.label), "fate": fate, "at": -FATES.index(fate)}
+                    rows.append(
+                        {**of_fate, "clock": str(clock), "x": rounded(grid.ms), "y": shares}
+                    )
+    names = [fate for fate in reversed(FATES) if any(row["fate"] == fate for row in rows)]
+    colours = [{"expr": f"ink[{INKS[fate]}]"} for fate in names]
+    area = {
+        "mark": {"type": "area", "interpolate": "step-after", "opacity": 0.75, "clip": True},
+        "encoding": {
+            "x": channel("x", on_clock("deadline on "), log=True),
+            "y": channel("y", "answers (%)", domain=[0, 100]) | {"stack": "zero"},
+            "order": {"field": "at"},
+            "color": {
+                "field": "fate",
+                "type": "nominal",
+                "scale": {"domain": names, "range": colours},
+                "legend": {"title": None, "columns": 3, "symbolType": "square"},
+            },
+            "tooltip": [{"field": one} for one in ("s", "x", "fate", "y")],
+        },
+    }
+    grid = reading.grids[reading.clock]
+    start = {"clock": str(reading.clock), "deadline": float(f"{grid.ms[grid.start]:.12g}")}
+    return Chart(
+        name="outcomes",
+        section="quality",
+        place=2,
+        title="What becomes of answers, by deadline",
+        note="Of all answers of all rounds, each under the first that holds: error, late, "
+        "truncated, unparsable, wrong, right.",
+        spec=whole(
+            rows,
+            [area, *rule("x", float(grid.ms[-1]))],
+            start,
+            {"system": list(dict.fromkeys(row["s"] for row in rows))},
+            [{"filter": "datum.s == system"}],
         ),
     )
 
