@@ -84,16 +84,15 @@ def outcome_chart(reading: Reading) -> Chart:
     rows: list[Spec] = []
     for clock in reading.clocks:
         grid = reading.grids[clock]
+        ms, places = np.unique(rounded(grid.ms), return_index=True)  # equal ones would be stacked
         for entry in reading.systems:
-            told = [counted(one.data, clock, grid.ns) for one in entry.members]
+            told = [counted(one.data, clock, grid.ns[places]) for one in entry.members]
             answers = sum(one.data.times[clock].size for one in entry.members)
             for fate in FATES:
                 if counts := [of[fate] for of in told if fate in of]:
                     shares = rounded(100 * np.sum(counts, axis=0) / answers)
                     of_fate = {"s": printable(entry.label), "fate": fate, "at": -FATES.index(fate)}
-                    rows.append(
-                        {**of_fate, "clock": str(clock), "x": rounded(grid.ms), "y": shares}
-                    )
+                    rows.append({**of_fate, "clock": str(clock), "x": ms.tolist(), "y": shares})
     names = [fate for fate in reversed(FATES) if any(row["fate"] == fate for row in rows)]
     colours = [{"expr": f"ink[{INKS[fate]}]"} for fate in names]
     area = {
