@@ -84,7 +84,8 @@ def outcome_chart(reading: Reading) -> Chart:
     rows: list[Spec] = []
     for clock in reading.clocks:
         grid = reading.grids[clock]
-        ms, places = np.unique(rounded(grid.ms), return_index=True)  # equal ones would be stacked
+        drawn = np.array(rounded(grid.ms), dtype=np.float64)
+        ms, places = np.unique(drawn, return_index=True)  # equal ones would be stacked
         for entry in reading.systems:
             told = [counted(one.data, clock, grid.ns[places]) for one in entry.members]
             answers = sum(one.data.times[clock].size for one in entry.members)
