@@ -264,6 +264,7 @@ def joined_ray(head: Head, code: Sequence[str]) -> Iterator[None]:
 
 
 def _said(log: Path, otherwise: str) -> str:
-    """Return the last line of a log."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
+    """Return the last line of a log; those of Ray's core, which begin with a bracket, are not meant for users."""
+    written = log.read_text(errors="replace").splitlines() if log.exists() else []
+    lines = [line.strip() for line in written if line.strip() and not line.startswith("[")]
     return lines[-1] if lines else otherwise

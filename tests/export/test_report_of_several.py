@@ -29,7 +29,7 @@ def test_one_table_holds_the_trials_of_both_days(campaigns: Campaigns, tmp_path:
     written = contents(tmp_path / "both")
     assert set(written) == {
         "report.html", "report.md", "report.svg", "tail_quality.parquet", "latency.parquet", "prediction.parquet",
-        "convergence.parquet", "deadline.parquet", "comparison.parquet", "explain.parquet", "resources.parquet",
+        "convergence.parquet", "deadline.parquet", "comparison.parquet", "explain.parquet", "resources.parquet", "outcomes.parquet", "goodput.parquet",
     }  # fmt: skip
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
     table = text[text.index("## Tail quality of numbers (top1) at absolute") :].split("\n\n")[1]

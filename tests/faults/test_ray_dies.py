@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -71,8 +72,10 @@ def test_a_killed_driver_is_gone_on_with_at_once_and_so_is_a_dead_ray(tmp_path: 
         kill(temporary, "raylet")
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 1, told
-    lost = "error: the embedded Ray has lost its process raylet (signal 9); go on with: python -m orchestrator resume r"
-    assert told.splitlines()[-1] == lost, told
+    # Ray's core may end the head before it has said which process it lost.
+    said = re.fullmatch(r"error: the embedded Ray has (.*); go on with: python -m orchestrator resume r", told.splitlines()[-1])
+    assert said, told
+    assert said[1] == "lost its process raylet (signal 9)" or said[1].startswith("ended ("), told
     with started(tmp_path, temporary, "resume", "r") as driver:
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 0, told
