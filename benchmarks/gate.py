@@ -53,7 +53,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         yield Figure("code slower on one core: found there alone", float(outcomes["cpu_1core"] == "worse" != outcomes["cpu_all"]))
 
 
-COMPARISONS = 1
+COMPARISONS = 2
 BENCHMARK = Benchmark(
     "gate",
     "Whether `compare --run` keeps quiet where nothing changed, and finds what did, beside a co-runner",

@@ -22,8 +22,6 @@ FEW_STREAMS, ENOUGH_STREAMS = "few streams", 12
 # Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99.
 LONGEST_DELAY_NS, DELAY_SHARE = 1_000_000, 0.01
 RATE_OFF = 0.005  # by this share the delivered rate may differ from that of the schedule
-# Outcomes of samples that kept the server busy, nobody knows from when to when.
-FAILED = (schema.ERROR, schema.TIMEOUT, schema.LOST)
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,8 @@ def served_streams(data: TrialData) -> tuple[list[Served], Server]:
         end = at + data.times[Clock.RESPONSE][mine].ravel()
         end[~np.isfinite(end)] = np.nan
         start = end - data.times[PRIMARY_CLOCK][mine].ravel()
-        failed = np.isin(data.outcome[mine].ravel(), FAILED)
+        # They kept the server busy, nobody knows from when to when.
+        failed = np.isin(data.outcome[mine].ravel(), schema.FAILED)
         begins_idle = whole or (imported and number > 0)
         streams.append(Served(at[order], start[order], end[order], failed[order], begins_idle))
     lanes = trial.in_flight

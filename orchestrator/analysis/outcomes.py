@@ -14,7 +14,6 @@ from orchestrator.storage import schema
 # The last is of answers that no metric grades one by one.
 FATES = ("error", "late", "truncated", "unparsable", "wrong", "right", "answered")
 ERROR, LATE, TRUNCATED, UNPARSABLE, WRONG, RIGHT, ANSWERED = range(len(FATES))
-FAILED = (schema.ERROR, schema.TIMEOUT, schema.LOST)
 
 
 def right_of(data: TrialData) -> NDArray[np.bool_] | None:
@@ -40,7 +39,7 @@ def fates_of(data: TrialData) -> NDArray[np.int8]:
             fates[row, [at for at, answer in others.items() if answer is None]] = UNPARSABLE
     if data.truncated is not None:
         fates[data.truncated] = TRUNCATED
-    fates[np.isin(data.outcome, FAILED)] = ERROR
+    fates[np.isin(data.outcome, schema.FAILED)] = ERROR
     return fates
 
 

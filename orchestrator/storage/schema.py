@@ -49,6 +49,8 @@ SCHEMA_VERSION = 2
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "timeout", "lost", "dropped")
 
 OK, ERROR, TIMEOUT, LOST, DROPPED = range(len(OUTCOMES))
+# Outcomes of samples that were started and have no answer.
+FAILED = (ERROR, TIMEOUT, LOST)
 
 # The stages between the four stamps of a sample. Their sum is the total clock.
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")

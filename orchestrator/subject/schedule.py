@@ -150,31 +150,34 @@ def schedule_of(trial: Trial, samples: int, stream: int, turns: Sequence[int] | 
 def refuse_torn(trial: Trial, turns: Sequence[int] | None) -> None:
     """Raise InputError for keys that would tear conversations or a trace apart, and for a time to think where there is no conversation."""
     load, measurement = trial.load, trial.measurement
-    keys: dict[str, tuple[object, object]] = {
-        "task.limit": (trial.task.limit, None),
-        "measurement.order": (measurement.order, "fixed"),
-        "measurement.batch": (measurement.batch, 1),
-        "load.stream_s": (load.stream_s, None),
-        "load.ramp_s": (load.ramp_s, None),
-        "load.group": (load.group if trial.replays_its_task else 1, 1),
-    }
-    key = next((key for key, (value, whole) in keys.items() if value != whole), "")
     together = turns is not None or trial.replays_its_task
-    rules: dict[str, tuple[object, str]] = {
-        key: (
-            key and together,
-            "a stream is all samples once, in the task's own order; leave it out, and take fewer by the task's own keys",
+    whole = "a stream is all samples once, in the task's own order; leave it out, and take fewer by the task's own keys"
+    of_whole: list[tuple[str, object, object]] = [
+        ("task.limit", trial.task.limit, None),
+        ("measurement.order", measurement.order, "fixed"),
+        ("measurement.batch", measurement.batch, 1),
+        ("load.stream_s", load.stream_s, None),
+        ("load.ramp_s", load.ramp_s, None),
+        ("load.group", load.group if trial.replays_its_task else 1, 1),
+    ]
+    rules: list[tuple[str, object, object, str]] = [
+        *((key, value, together and value != only, whole) for key, value, only in of_whole),
+        (
+            "load.think_s",
+            load.think_s,
+            load.think_s and turns is None,
+            "the task has no conversations in which anyone would think; leave it out",
         ),
-        "load.think_s": (load.think_s and turns is None, "the task has no conversations in which anyone would think; leave it out"),
-        "load": (
+        (
+            "load",
+            load.name,
             load.is_open and turns is not None and not trial.server.is_asked,
             "the turns of a conversation wait for their answers, which takes a server; choose one, or load=closed",
         ),
-    }
-    for name, (broken, why) in rules.items():
+    ]
+    for key, value, broken, why in rules:
         if broken:
-            value = {**keys, "load.think_s": (load.think_s, None), "load": (load.name, None)}[name][0]
-            raise InputError(f"{name}={value}: {why}", "conflict", name, value)
+            raise InputError(f"{key}={value}: {why}", "conflict", key, value)
 
 
 def refuse_cut_groups(group: int, arrivals: int, key: str = "load.group", stream: str = "a stream", remedy: str = "lower it") -> None:

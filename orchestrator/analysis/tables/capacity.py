@@ -226,7 +226,7 @@ def capacity(context: Context) -> Iterator[Row]:
             ideal = ideal_quality(data.judged(data.metric)) if data else math.nan
             if data is None or search.asked is None or math.isnan(ideal):
                 continue  # it was not measured, or there is nothing to be right about
-            rate = search.rates and data.trial_id, search.asked.deadline.ns
+            row = useful.get((data.trial_id, search.asked.deadline.ns), {}) if search.rates else {}
             estimate = [None if one in (0, math.inf) else one for one in search.estimate or ()]
             yield {
                 **data.record.labels(),
@@ -244,7 +244,7 @@ def capacity(context: Context) -> Iterator[Row]:
                 "certified_per_s": search.certified and search.certified.rate_per_s,
                 "ending": search.ending,
                 **own,
-                **{name: useful.get(rate, {}).get(name) for name in RIGHT},
+                **{name: row.get(name) for name in RIGHT},
                 "minutes": None if question is None or search.rates else question.minutes,
                 "minutes_needed": needed if search.next_rates().rates else None,
                 "flags": list(flags[data.trial_id]),

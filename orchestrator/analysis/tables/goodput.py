@@ -133,13 +133,14 @@ def goodput(context: Context, group: Group) -> Iterator[Row]:
     of_load = {row["trial"]: row for row in context.rows["load"]}
     for repeats in group.systems().values():
         loads = [of_load.get(data.trial_id, {}) for data in repeats]
+        rights = [right_of(data) for data in repeats]
         asked = question_of(repeats[0].record.trial)
         more = () if asked is None else (asked.deadline,)
         for threshold in dict.fromkeys((*group.thresholds.common(group.clock), *more)):
-            yield _row(context, group, repeats, loads, (group.clock, threshold))
+            yield _row(context, group, repeats, loads, rights, (group.clock, threshold))
         found = [joined(data, context.analysis.together_ms or {}) for data in repeats]
         if both := [one for one in found if one is not None]:
-            yield _row(context, group, [data for data, *_ in both], loads, both[0][1:])
+            yield _row(context, group, [data for data, *_ in both], loads, rights, both[0][1:])
 
 
 def _row(
@@ -147,13 +148,14 @@ def _row(
     group: Group,
     repeats: Sequence[TrialData],
     loads: Sequence[Row],
+    rights: Sequence[NDArray[np.bool_] | None],
     within: tuple[Clock, Threshold],
 ) -> Row:
     first, system, (clock, threshold) = repeats[0], repeats[0].record.trial.system, within
     rates: dict[str, list[Rate | None]] = {"delivered": [], "on_time": [], "right": []}
-    for data, load in zip(repeats, loads, strict=True):
+    for data, load, right in zip(repeats, loads, rights, strict=True):
         on_time, offered = data.times[clock] <= threshold.ns, load.get("scheduled_per_s")
-        every, right = np.ones_like(on_time), right_of(data)
+        every = np.ones_like(on_time)
         rates["delivered"].append(per_second(data, every, every, load.get("delivered_per_s")))
         rates["on_time"].append(per_second(data, every, on_time, offered))
         rates["right"].append(None if right is None else per_second(data, right, on_time, offered))

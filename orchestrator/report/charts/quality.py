@@ -33,8 +33,13 @@ MEANS = {
 }
 FIGURES = ("mean", "worst round")
 # What is drawn of a row of ``envelope``.
-OF_BEST = {"y": "mean", "low": "interval_low", "high": "interval_high"}
-OF_BEST |= {"number": "envelope", "leads": "leads"}
+OF_BEST = {
+    "y": "mean",
+    "low": "interval_low",
+    "high": "interval_high",
+    "number": "envelope",
+    "leads": "leads",
+}
 CHOSEN = [{"calculate": "figure == 'mean' ? datum.mean : datum.worst", "as": "y"}]
 INKS = dict(zip(FATES, (2, 1, 7, 4, 6, 3, 0), strict=True))  # numbers of colours
 MOST_CHECKS = 500  # Most checks drawn of a trial, evenly chosen.
@@ -111,8 +116,6 @@ def outcome_chart(reading: Reading) -> Chart:
             "tooltip": [{"field": one} for one in ("s", "x", "fate", "y")],
         },
     }
-    grid = reading.grids[reading.clock]
-    start = {"clock": str(reading.clock), "deadline": float(f"{grid.ms[grid.start]:.12g}")}
     return Chart(
         name="outcomes",
         section="quality",
@@ -122,8 +125,8 @@ def outcome_chart(reading: Reading) -> Chart:
         "truncated, unparsable, wrong, right.",
         spec=whole(
             rows,
-            [area, *rule("x", float(grid.ms[-1]))],
-            start,
+            [area, *rule("x", float(reading.grids[reading.clock].ms[-1]))],
+            Lines(reading).start,
             {"system": list(dict.fromkeys(row["s"] for row in rows))},
             [{"filter": "datum.s == system"}],
         ),
