@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 quick: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=quick
 	@echo
-	@echo "4 rounds show a large difference and promise nothing. Now run \`make run\`: 8 trials in under 4 minutes."
+	@echo "4 rounds show a large difference and promise nothing. Now run \`make run\`: 8 trials in about 4 minutes."
 	@echo "For the commands above: \`source $(VENV)/bin/activate\` first."
 
 run: $(STAMP)

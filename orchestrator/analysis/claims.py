@@ -30,14 +30,14 @@ CLAIMS = (
         30,
         30,
         "below 20 visits it is flagged; from 30 on, within reach, it covers 97 % on average, and "
-        "91 % in the worst simulated case",
+        "91 % in the worst simulated case, at a fixed number of rounds",
     ),
     Claim(
         "a difference of 10 %",
         30,
         30,
-        "simulated, two alternating trials, 80 % of answers on time: found in 89 % of sweeps on "
-        "average, in 6 % under the worst noise",
+        "simulated, two or eight alternating trials, 80 % of answers on time: found in 89 % of "
+        "sweeps on average, in 6 % under the worst noise",
     ),
     Claim(
         "a p99 with an upper limit",

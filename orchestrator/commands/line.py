@@ -245,7 +245,7 @@ def places(metavar: str, least: int = 1, most: int | None = 1) -> Decorated:
 
 quiet = flag("--quiet", help="no progress on stderr")
 full = flag("--full", help="print all tables too, not only the answer")
-trust = flag("--trust", help="measure into results_dir= even if others own or can write it")
+trust = flag("--trust", help="measure into results_dir= even if others own it or everyone can write it")
 multirun = flag("-m", "--multirun", help="KEY=a,b makes one trial with a and one with b, as in a sweep")
 config_dirs = click.option(
     "--config-dir",

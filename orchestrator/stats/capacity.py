@@ -144,8 +144,8 @@ def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estima
     beside = float(number[max(0, int((rates < rate).sum()) - 1) :][:2].sum())
     degrees = max(1, int((streams[near] - 1).sum()))
     low, high, _ = korn_graubard([allowed], beside, [effect * allowed * keep / beside], degrees)
-    # Where nothing is lost rates tell nothing of how fast it rises: there the interval reaches as
-    # far down as up.
+    # Where nothing is lost, rates do not tell how fast losses rise. So the interval reaches at
+    # least as far down as up.
     most = crossing(float(high[0]))
     least = crossing(max(float(low[0]), float(rising[0]) * (1 + ROUNDING)))
     return Estimate(rate, min(least, rate**2 / most if 0 < rate < math.inf else rate), most)

@@ -202,7 +202,7 @@ MEANINGS = {
     "lead_in_first_ns": "in the first round of a visit: total time of the first untimed inference",
     "incomplete": "the round ended before all samples were measured",
     "prediction_digest": "SHA-256 of all answers",
-    "different_answers": "answers that differ from the first round's",
+    "different_answers": "answers that differ from those of the first warm-up round",
     "voluntary_switches": "voluntary context switches of the process",
     "involuntary_switches": "involuntary context switches of the process",
     "minor_faults": "page faults without input or output",
