@@ -27,6 +27,7 @@ class Flag:
 
 UNSTEADY = "unsteady"
 IMPORTED = "imported"
+STARVED = "starved neighbour"
 CACHED, CACHE_UNKNOWN = "cached prompts", "prompt cache unknown"
 _OTHER_SPEED = "run `doctor` (heat, clock rate, other programs), then measure again"
 _NOT_DONE = "the trial is not done; its figures cover the rounds so far"
@@ -186,6 +187,12 @@ FLAGS = {
             CACHE_UNKNOWN,
             "the server may answer prompts that come again from a cache, and does not say so",
             "model.request.cache=salted; switch the server's cache of prompts off",
+        ),
+        Flag(
+            STARVED,
+            "the neighbour got less than half of the processor time that it could have had, so it "
+            "may cost more than these figures say",
+            "see what else ran on its cores; give it others with neighbour.cores",
         ),
         Flag(
             "answers change",

@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from orchestrator.analysis.load import load_flags
+from orchestrator.analysis.load import load_flags, neighbour_flags
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -224,7 +224,9 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, task: str) -> 
         task = f"{task} under {loads.pop() if len(loads) == 1 else 'load'}"
     found = threshold_set(trials, analysis)
     flags = {
-        data.trial_id: tuple(dict.fromkeys((*data.flags, *load_flags(data, found.primary))))
+        data.trial_id: tuple(
+            dict.fromkeys((*data.flags, *load_flags(data, found.primary), *neighbour_flags(data)))
+        )
         for data in trials
     }
     different = tuple(disagreements(trials))
@@ -238,7 +240,8 @@ NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.
 UNTOLD = (
     "model.same_as", "system.price_per_hour", "server.url", "server.token_env",
     "server.token_file", "server.ca", "server.ready_url", "server.ready_s", "server.stop_s",
-    "server.command", "server.version_command", "server.packages",
+    "server.command", "server.version_command", "server.packages", "neighbour.command",
+    "neighbour.package", "neighbour.ready", "neighbour.ready_s",
 )  # fmt: skip
 # When a trial ends, and what its streams are: no name where another setting tells trials apart.
 MINOR = (
@@ -246,26 +249,28 @@ MINOR = (
     "measurement.max_rounds", "measurement.max_seconds", "load.seed", "load.stream_s",
     "load.ramp_s",
 )  # fmt: skip
-# Where laws differ most keys of one say nothing of the other, so that words name them.
-LAW = "load.name"
+# Where these differ most keys of one block say nothing of the other, so that words name it.
+WORDS: Mapping[str, Callable[[Trial], str]] = {
+    "load": lambda trial: trial.load.all_words,
+    "neighbour": lambda trial: trial.neighbour.words,
+}
 
 
 def telling_settings(trials: Mapping[str, Trial]) -> dict[str, str]:
     """Return per id the settings that tell a trial from others of equal names, as typed."""
     alike: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
-    loads = {name: trial.load.all_words for name, trial in trials.items()}
     for name, trial in trials.items():
         settings = dict(flattened(trial.model_dump(mode="json")))
         alike.setdefault(tuple(map(settings.get, NAMED)), {})[name] = settings
     return {
         trial: ", ".join(words)
         for members in alike.values()
-        for trial, words in _telling(members, loads).items()
+        for trial, words in _telling(members, trials).items()
     }
 
 
 def _telling(
-    members: Mapping[str, Mapping[str, Any]], loads: Mapping[str, str]
+    members: Mapping[str, Mapping[str, Any]], trials: Mapping[str, Trial]
 ) -> dict[str, list[str]]:
     keys = sorted({key for settings in members.values() for key in settings} - {*UNTOLD})
     values = {key: [str(settings.get(key)) for settings in members.values()] for key in keys}
@@ -277,19 +282,19 @@ def _telling(
     major = [key for key in differing if not any(f"{key}.".startswith(f"{one}.") for one in MINOR)]
     if distinct(major) == distinct(differing):
         differing = major
-    by_words = LAW in differing
-    if by_words:
-        values["words"] = [loads[trial] for trial in members]
+    told = [block for block in WORDS if f"{block}.name" in differing]
+    for block in told:
+        words = f"{block} in words"
+        values[words] = [WORDS[block](trials[trial]) for trial in members]
         differing = [
             key
             for key in differing
-            if not key.startswith("load.") or distinct(["words", key]) > distinct(["words"])
+            if not key.startswith(f"{block}.") or distinct([words, key]) > distinct([words])
         ]
-    typed = sorted(("load" if key == LAW else key, key) for key in differing)
     return {
         trial: [
-            *([loads[trial]] if by_words else []),
-            *(f"{name}={settings.get(key)}" for name, key in typed),
+            *(WORDS[block](trials[trial]) for block in told),
+            *(f"{key}={settings.get(key)}" for key in sorted(differing)),
         ]
         for trial, settings in members.items()
     }

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.flags import STARVED
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import spans_ns
 from orchestrator.stats import queueing
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.queueing import SECOND_NS
@@ -16,6 +18,7 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.stats.units import Floats
 from orchestrator.storage import schema
+from orchestrator.storage.records import ALONE_CORES
 
 NOT_KEPT, OVERLOADED = "schedule not kept", "overloaded"
 FEW_STREAMS, ENOUGH_STREAMS = "few streams", 12
@@ -273,6 +276,19 @@ def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
         (FEW_STREAMS, len(np.unique(data.streams)) < ENOUGH_STREAMS),
     )
     return tuple(flag for flag, holds in told if holds)
+
+
+def neighbour_flags(data: TrialData) -> tuple[str, ...]:
+    """Return a flag where the neighbour was starved.
+
+    It can have what it takes alone, or half of that on cores that it shares with the system.
+    """
+    alone, used_ns = data.record.facts.get(ALONE_CORES), data.evidence.get("neighbour_cpu_ns")
+    if used_ns is None or not isinstance(alone, float) or np.isnan(used_ns).all():
+        return ()
+    got = np.nansum(used_ns) / np.nansum(spans_ns(data.evidence)[np.isfinite(used_ns)])
+    could = alone if data.record.trial.neighbour.cores in (None, "beside") else alone / 2
+    return (f"{STARVED} ({got:.2f} of {could:.2f} cores)",) if got < could / 2 else ()
 
 
 def percentile(values: Floats, percent: float) -> float | None:

@@ -162,7 +162,7 @@ def is_shown_worse(row: Row) -> bool | None:
     """
     if row["method"] == "none":
         return None
-    if row["scope"] == FROM_BEST_FRESH:
+    if row["verdict"] is not None:
         return bool(row["verdict"] == "worse")
     return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
 

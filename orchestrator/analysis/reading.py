@@ -42,6 +42,7 @@ MEASURES = {
     "CPU time stolen (ms)": ("steal_ns", 1e-6),
     "CPU time of others (ms)": ("foreign_cpu_ns", 1e-6),
     "CPU time of this program's other processes (ms)": ("program_cpu_ns", 1e-6),
+    "CPU time of the neighbour (ms)": ("neighbour_cpu_ns", 1e-6),
     "throttled by a CPU quota (ms)": ("throttled_ns", 1e-6),
     "periods throttled by a CPU quota": ("throttled_periods", 1),
     "waiting for a core (ms)": ("run_delay_ns", 1e-6),

@@ -42,6 +42,51 @@ THRESHOLD = (
 )
 PARAMETERS = Column("parameters", "map", "settings and estimates of the method, by name")
 FLAGS = Column("flags", "list", "flags of the figures")
+# Columns of a difference from a baseline.
+DIFFERENCE = (
+    Column(
+        "baseline",
+        "str",
+        "the trial it is compared with: one for all trials of a model; in the scopes "
+        "`best of ...`, the best",
+        form="system",
+    ),
+    METRIC,
+    CLOCK,
+    *THRESHOLD,
+    Column(
+        "scope",
+        "str",
+        "`this data set` (visits vary), `samples like these` (samples too), `fresh processes` "
+        "(repeats); `best of ...`: minus the best",
+    ),
+    Column("baseline_mean", "float", "mean tail quality of the baseline", form="quality"),
+    Column("mean", "float", "mean tail quality of the trial", form="quality"),
+    Column(
+        "difference",
+        "float",
+        "trial minus baseline, over the visits or repeats that both have, where these alternate",
+        form="signed [interval_low, interval_high]",
+    ),
+    Column(
+        "interval_low",
+        "float?",
+        "lower limit of its interval; null where the two do not alternate, or no answer differs",
+    ),
+    Column(
+        "interval_high",
+        "float?",
+        "upper limit; null where the two do not alternate, or no answer differs",
+    ),
+    Column(
+        "verdict",
+        "str?",
+        "verdict of the repeats, in the scopes `fresh processes` and `best of fresh processes`",
+    ),
+    Column("method", "str", "method of the interval; `none` where the limits are null"),
+    PARAMETERS,
+    FLAGS,
+)
 
 Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Callable[..., Iterable[Row]]

@@ -15,7 +15,7 @@ from orchestrator.assessment.values import as_text
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import by_key, nearest
-from orchestrator.running.identity import NO_WORK, OF_SERVER
+from orchestrator.running.identity import NO_WORK, OF_NEIGHBOUR, OF_SERVER
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign
@@ -198,8 +198,9 @@ def _but_for_rate(trial: Trial) -> tuple[str, str]:
         for name in ("model", "task")
     }
     server = trial.server.model_dump(mode="json", include=OF_SERVER)
+    neighbour = trial.neighbour.model_dump(mode="json", include=OF_NEIGHBOUR)
     load = trial.load.model_dump_json(exclude={"file"}) if trial.load.is_open else ""
-    return json.dumps([work, options, server], sort_keys=True, default=str), load
+    return json.dumps([work, options, server, neighbour], sort_keys=True, default=str), load
 
 
 def by_rate(measured: Sequence[Measured]) -> list[Subject]:

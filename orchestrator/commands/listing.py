@@ -28,6 +28,7 @@ MEASURES = {
     "steal_ns": "steal",
     "foreign_cpu_ns": "foreign CPU",
     "program_cpu_ns": "our other CPU",
+    "neighbour_cpu_ns": "neighbour CPU",
     "throttled_periods": "throttled periods",
     "throttled_ns": "throttled",
     "run_delay_ns": "waited for a core",

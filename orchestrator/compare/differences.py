@@ -16,12 +16,12 @@ from orchestrator.analysis.units import spans_ns
 from orchestrator.compare.baseline import Baseline
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, nearest
-from orchestrator.running.identity import NO_WORK, OF_SERVER
+from orchestrator.running.identity import NO_WORK, OF_NEIGHBOUR, OF_SERVER
 from orchestrator.stats.units import t_quantile
 from orchestrator.storage.records import TrialRecord
 
 # Blocks that a command chooses by name, as in ``system=cpu_all``.
-NAMED = ("model", "task", "system", "runtime", "server", "load")
+NAMED = ("model", "task", "system", "runtime", "server", "load", "neighbour")
 # Settings that the digest of the data stands for: they choose its samples.
 DRAWS = ("task.limit", "task.subset_seed")
 
@@ -33,6 +33,7 @@ def settings_of(trial: Trial) -> dict[str, Any]:
         blocks[name] |= {option: value for option, value in target.options.items() if not _is_path(value)}
     own = {f"settings.{name}": value for name, value in trial.server.settings.items()}
     blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER) | own
+    blocks["neighbour"] = trial.neighbour.model_dump(mode="json", include=OF_NEIGHBOUR)
     blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"})
     found = {f"{block}.{name}".removesuffix(".name"): value for block, known in blocks.items() for name, value in known.items()}
     drawn = {"task.limit": trial.task.limit, "task.subset_seed": trial.task.subset_seed}

@@ -34,6 +34,7 @@ from orchestrator.configuration.fields import (
     refusal,
 )
 from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
+from orchestrator.configuration.neighbour import NeighbourConfig
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
 from orchestrator.contracts import InputError, nearest
 from orchestrator.stats.constants import CERTIFY_ROUNDS, PAUSE
@@ -224,7 +225,7 @@ OF_TOKENS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api
 
 
 class Trial(Frozen):
-    """One model x task x system x runtime x measurement setting x load x server x repeat."""
+    """One model x task x system x runtime x measurement setting x load x server x neighbour x repeat."""
 
     model: ModelConfig
     task: TaskConfig
@@ -233,6 +234,7 @@ class Trial(Frozen):
     measurement: MeasurementConfig
     load: LoadConfig = Field(LoadConfig(), exclude_if=lambda load: not load.is_open)
     server: ServerSettings = Field(ServerSettings(), exclude_if=lambda server: not server.is_asked)
+    neighbour: NeighbourConfig = Field(NeighbourConfig(), exclude_if=lambda neighbour: not neighbour.is_started)
     repeat: int = Field(0, ge=0, le=MOST_ROUNDS)
 
     @property
@@ -310,7 +312,7 @@ class CampaignConfig(Frozen):
     results_dir: str | None = Field(None, description="folder of the campaign; null makes `results/<sweep, single or multirun>/<UTC time>`")
 
 
-TRIAL_KEYS = ("model", "task", "system", "runtime", "measurement", "load", "server")
+TRIAL_KEYS = ("model", "task", "system", "runtime", "measurement", "load", "server", "neighbour")
 
 
 def parse_trial(document: Mapping[str, Any]) -> Trial:
@@ -342,6 +344,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "measurement": MeasurementConfig,
     "load": LoadConfig,
     "server": ServerSettings,
+    "neighbour": NeighbourConfig,
     "analysis": AnalysisConfig,
     "cluster": ClusterConfig,
 }
@@ -349,7 +352,9 @@ BLOCKS: dict[str, type[BaseModel]] = {
 WITH_OPTIONS = ("model", "task")
 PLAIN_KEYS = ("code", "minutes", "require_same_stack", "results_dir")
 # Mappings of the user's own names.
-OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.")
+OPEN_KEYS = (
+    "system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.", "neighbour.settings.",
+)  # fmt: skip
 # What all trials of a campaign share, so that no sweep varies it.
 CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)
 

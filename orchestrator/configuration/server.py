@@ -1,7 +1,7 @@
 """The server that answers in the place of a model in this process: the block ``server``."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -41,6 +41,24 @@ def filled(text: str, values: Mapping[str, object]) -> str:
     """Return a text with values in the place of names. Numbers are written as in YAML, ``true`` and ``false`` small."""
     written = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
     return PLACE.sub(lambda match: written.get(match[1], match[0]), text)
+
+
+def mistakes_of_names(
+    block: str, texts: Sequence[str], settings: Mapping[str, object], known: Sequence[str]
+) -> tuple[tuple[object, str], ...]:
+    """Return what may be wrong with the names in a command's texts, as `Frozen.sound` takes it; ``known`` have values without a setting."""
+    named = named_in(texts)
+    taken = min(settings.keys() & set(known), default=None)
+    lacking, unused = min(named - {*settings, *known}, default=None), min(settings.keys() - named, default=None)
+    return (
+        (taken, f"{block}.settings.{taken} is the name of what every command may name; choose another"),
+        (
+            lacking,
+            f"{block}.command names {{{lacking}}}, which has no value; add {block}.settings.{lacking}=VALUE or choose among "
+            f"{', '.join([*sorted(settings), *known])}",
+        ),
+        (unused, f"{block}.settings.{unused} has no effect: nothing in {block} names {{{unused}}}"),
+    )
 
 
 class ServerSettings(Frozen):
@@ -137,9 +155,6 @@ class ServerSettings(Frozen):
             shown = "" if key.startswith(SECRET) else f"={getattr(self, key, None)}"
             return self.sound((changed, f"{key}{shown} has no effect under server=none; choose server=url"))
         idle = next((key for key in STARTING if key in changed), None)
-        named, known = named_in([*(self.command or ()), *self.environment.values()]), {*self.settings, *KNOWN}
-        taken = min(self.settings.keys() & set(KNOWN), default=None)
-        lacking, unused = min(named - known, default=None), min(self.settings.keys() - named, default=None)
         return self.sound(
             (self.url is None, f"server.name={self.name} has no address; add server.url=http://HOST:PORT"),
             (self.token_env and self.token_file, "has two tokens, server.token_env and server.token_file; leave one out"),
@@ -160,11 +175,5 @@ class ServerSettings(Frozen):
                 f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 "
                 "for a free one",
             ),
-            (taken, f"server.settings.{taken} is the name of what every command may name; choose another"),
-            (
-                lacking,
-                f"server.command names {{{lacking}}}, which has no value; add server.settings.{lacking}=VALUE or choose among "
-                f"{', '.join([*sorted(self.settings), *KNOWN])}",
-            ),
-            (unused, f"server.settings.{unused} has no effect: neither server.command nor server.environment names {{{unused}}}"),
+            *mistakes_of_names("server", [*(self.command or ()), *self.environment.values()], self.settings, KNOWN),
         )

@@ -20,11 +20,11 @@ from orchestrator.machine.turn import Turn
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.last_words import keep_crashes
 from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
-from orchestrator.running.server import WorkerWithServer
+from orchestrator.running.neighbour import WorkerWithNeighbour
 from orchestrator.storage.handover import Prepared
 
 
-class TimedActor(WorkerWithServer):
+class TimedActor(WorkerWithNeighbour):
     """One fresh process for one trial; each method is one actor call.
 
     ``keepers`` are processes of this machine that an embedded Ray descends from.

@@ -15,7 +15,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
-from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.distributed.actor import Bell, TimedActor
 from orchestrator.distributed.calls import Host, RayJob, ask, on_node, wait_for
@@ -28,8 +27,8 @@ from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.last_words import LastWords, take_last_words
 from orchestrator.measurement.scratch import companion_path, crash_path, end_stream, take_stamps
-from orchestrator.running.keeper import KEEPER_S, Keeper, await_keepers
-from orchestrator.running.server import log_path, take_server_log
+from orchestrator.running.keeper import Keeper, await_keepers
+from orchestrator.running.server import ending_s, log_path, take_server_log
 from orchestrator.storage.handover import Prepared, Rounds
 
 T = TypeVar("T")
@@ -40,17 +39,17 @@ STAMPS_TIMEOUT_S = 60.0
 
 
 class RaySession:
-    """One actor on a host, which may be that of the driver; ``server`` is one that the actor starts."""
+    """One actor on a host, which may be that of the driver, for a trial."""
 
-    def __init__(self, handle: Any, host: Host, leaving: threading.Event, keeper: Keeper | None, server: ServerSettings | None) -> None:
+    def __init__(self, handle: Any, host: Host, leaving: threading.Event, keeper: Keeper | None, trial: Trial) -> None:
         self.shares_machine = host.is_own
         self.host_answers = host.answers
         self._handle = handle
         self._host = host
         self._leaving = leaving
         self._keeper = keeper
-        self._server = server
-        self._server_s = 0.0 if server is None else server.stop_s + KEEPER_S
+        self._server = trial.server
+        self._started_s = ending_s(trial)
         self._identity: Identity | None = None
         self._scratch: Path | None = None
         self._bell: Bell | None = None
@@ -125,7 +124,7 @@ class RaySession:
         return None if self._scratch is None else self._there(take_stamps, self._scratch)
 
     def take_server_log(self) -> str | None:
-        if self._server is None or self._scratch is None:
+        if not self._server.is_started or self._scratch is None:
             return None
         return self._there(take_server_log, self._server.model_dump(mode="json"), self._scratch)
 
@@ -150,7 +149,7 @@ class RaySession:
 
     def close(self) -> None:
         with suppress(RayError):  # a process that hangs or is gone has nothing to say; it is killed below
-            ask(ray.get, self._awake().close.remote(), timeout=CLOSE_TIMEOUT_S + self._server_s)
+            ask(ray.get, self._awake().close.remote(), timeout=CLOSE_TIMEOUT_S + self._started_s)
         ask(ray.kill, self._handle)
         self._await_end()
 
@@ -159,12 +158,12 @@ class RaySession:
             self._bell.remove()
         if self._identity is None:
             return
-        arguments = (self._identity.pid, self._identity.created_s, self._identity.boot_id, self._server_s)
+        arguments = (self._identity.pid, self._identity.created_s, self._identity.boot_id, self._started_s)
         if self.shares_machine:
-            end_with_server(*arguments)
+            end_with_started(*arguments)
             return
         with suppress(RayError):  # a node that is gone has no processes
-            ask(ray.get, on_node(self._host.node_id, end_with_server, *arguments), timeout=2 * CLOSE_TIMEOUT_S + self._server_s)
+            ask(ray.get, on_node(self._host.node_id, end_with_started, *arguments), timeout=2 * CLOSE_TIMEOUT_S + self._started_s)
 
 
 class RayExecutor:
@@ -211,8 +210,7 @@ class RayExecutor:
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         machine = self._machine(trial.system)
-        server_s = trial.server.stop_s + KEEPER_S if trial.server.is_started else 0.0
-        wait_for(on_node(machine.node_id, end_with_server, pid, created_s, boot_id, server_s), machine.host)
+        wait_for(on_node(machine.node_id, end_with_started, pid, created_s, boot_id, ending_s(trial)), machine.host)
 
     def open(self, trial: Trial, trial_id: str, process: int) -> RaySession:
         machine = self._machine(trial.system)
@@ -245,7 +243,7 @@ class RayExecutor:
         host = self._hosts.get(machine.node_id)
         if host is None or host.is_lost:
             host = self._hosts[machine.node_id] = Host(machine.node_id, self.machine_of(trial) == self._own_id)
-        return RaySession(handle, host, self._leaving, self._keeper, trial.server if trial.server.is_started else None)
+        return RaySession(handle, host, self._leaving, self._keeper, trial)
 
     def leave(self) -> None:
         self._leaving.set()
@@ -253,11 +251,11 @@ class RayExecutor:
             ask(ray.kill, handle)
 
 
-def end_with_server(pid: int, created_s: float | None, boot_id: str | None, server_s: float) -> None:
-    """Wait until a timed process of this machine is gone, killed where it stays, and then the server that it has started."""
+def end_with_started(pid: int, created_s: float | None, boot_id: str | None, started_s: float) -> None:
+    """Wait until a timed process of this machine is gone, killed where it stays, and then what it has started under keepers."""
     end_process(pid, created_s, boot_id, CLOSE_TIMEOUT_S)
-    if server_s:
-        await_keepers(pid, created_s, server_s)
+    if started_s:
+        await_keepers(pid, created_s, started_s)
 
 
 def _reserved(trial: Trial, machine: Machine) -> int:

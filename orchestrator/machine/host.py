@@ -137,12 +137,31 @@ def server_cores_offered(
     return free[-wanted:]
 
 
+def neighbour_cores_offered(trial: Trial, allowed: Iterable[int], numa: Mapping[int, tuple[int, ...]], host: str) -> tuple[int, ...]:
+    """Return the cores of a trial's neighbour; none without one. Raises InputError where there are none, or not those listed."""
+    if not trial.neighbour.is_started:
+        return ()
+    have, wanted = tuple(allowed), trial.neighbour.cores
+    client = cores_offered(trial.system, have, numa, host)
+    taken = {*client, *(server_cores_offered(trial.server, trial.system, have, numa, host) if trial.server.is_started else ())}
+    found = client if wanted == "same" else wanted if isinstance(wanted, tuple) else tuple(core for core in have if core not in taken)
+    if not found or not set(found) <= set(have):
+        raise InputError(
+            f"neighbour.cores={list(wanted) if isinstance(wanted, tuple) else wanted or 'beside'}: {host} allows the cores "
+            f"{format_cores(have)}, of which the trial has {format_cores(taken)}; write same, list others, or set system.cores to fewer",
+            "conflict",
+            "neighbour.cores",
+            wanted,
+        )
+    return found
+
+
 def cores_of_trial(trial: Trial, allowed: Iterable[int], numa: Mapping[int, tuple[int, ...]], host: str) -> tuple[int, ...]:
-    """Return all cores that a trial works on: its system's, and those of a server that it starts. Raises InputError for those not there."""
+    """Return all cores that a trial works on: its system's, and those of what it starts. Raises InputError for those not there."""
     have = tuple(allowed)
     client = cores_offered(trial.system, have, numa, host)
     server = server_cores_offered(trial.server, trial.system, have, numa, host) if trial.server.is_started else ()
-    return tuple(sorted({*client, *server}))
+    return tuple(sorted({*client, *server, *neighbour_cores_offered(trial, have, numa, host)}))
 
 
 def _devices() -> Iterator[tuple[str, int | None]]:

@@ -30,13 +30,16 @@ class OwnProcesses:
         the driver, Ray's daemons and what they started, the timed process and its children left out.
     children
         what the timed process has started: a part of what is timed.
+    neighbour
+        what the trial starts to work beside what is timed.
     """
 
     program: tuple[int, ...] = ()
     children: tuple[int, ...] = ()
+    neighbour: tuple[int, ...] = ()
 
 
-def divide(parents: Mapping[int, int], roots: Iterable[int], own: int) -> OwnProcesses:
+def divide(parents: Mapping[int, int], roots: Iterable[int], own: int, beside: Iterable[int] = ()) -> OwnProcesses:
     """Return whose processes are this program's.
 
     Parameters
@@ -47,14 +50,18 @@ def divide(parents: Mapping[int, int], roots: Iterable[int], own: int) -> OwnPro
         from which the program's processes descend.
     own
         the timed process.
+    beside
+        from which the neighbour's descend.
 
     Examples
     --------
-    >>> divide({2: 1, 3: 2, 4: 3, 5: 4, 6: 3, 7: 1}, roots=[2], own=4)
-    OwnProcesses(program=(2, 3, 6), children=(5,))
+    >>> divide({2: 1, 3: 2, 4: 3, 5: 4, 6: 3, 7: 1, 8: 7}, roots=[2], own=4, beside=[7])
+    OwnProcesses(program=(2, 3, 6), children=(5,), neighbour=(7, 8))
     """
-    children = _below(parents, [own])
-    return OwnProcesses(tuple(sorted(_below(parents, roots) - children)), tuple(sorted(children - {own})))
+    neighbour = _below(parents, beside)
+    children = _below(parents, [own]) - neighbour
+    program = _below(parents, roots) - children - neighbour
+    return OwnProcesses(*(tuple(sorted(found - {own})) for found in (program, children, neighbour)))
 
 
 def _below(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
@@ -71,8 +78,8 @@ class Kin:
     It looks anew only where a process or thread has begun or ended since, and reads nothing a second time of those that it has met.
     """
 
-    def __init__(self, roots: Collection[int]) -> None:
-        self._roots = roots
+    def __init__(self, roots: Collection[int], beside: Collection[int] = ()) -> None:
+        self._roots, self._beside = roots, beside
         self._parents: dict[int, int] = {}
         self._alive, self._found = "", OwnProcesses()
 
@@ -80,7 +87,7 @@ class Kin:
         alive = (read_text(LOAD) or "").rpartition("/")[2]
         if alive != self._alive or not alive:
             self._alive, self._parents = alive, read_parents(self._parents)
-            self._found = divide(self._parents, self._roots, os.getpid())
+            self._found = divide(self._parents, self._roots, os.getpid(), self._beside)
         return self._found
 
 
@@ -91,15 +98,16 @@ def read_parents(known: Mapping[int, int] = MappingProxyType({})) -> dict[int, i
     """
     pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
     kept = {pid: known[pid] for pid in pids if known.get(pid) in pids}
-    return kept | {pid: int(fields[PARENT]) for pid in pids - kept.keys() if (fields := _stat(pid))}
+    return kept | {pid: int(fields[PARENT]) for pid in pids - kept.keys() if (fields := read_stat(pid))}
 
 
 def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:
     """Return the processor time of each process that there still is, to within a tick of the kernel."""
-    return {pid: (int(fields[USER]) + int(fields[SYSTEM])) * NS_PER_TICK for pid in pids if (fields := _stat(pid))}
+    return {pid: (int(fields[USER]) + int(fields[SYSTEM])) * NS_PER_TICK for pid in pids if (fields := read_stat(pid))}
 
 
-def _stat(pid: int) -> list[bytes]:
+def read_stat(pid: int | None) -> list[bytes]:
+    """Return what the kernel says of a process from its state on; nothing of one that is gone."""
     return first_bytes(f"/proc/{pid}/stat", 1024).rpartition(b")")[2].split()
 
 

@@ -29,7 +29,7 @@ STAT_BYTES = 1024
 NS_OF_THROTTLED = {b"throttled_usec": 1000, b"throttled_time": 1}
 ALONE = OwnProcesses()
 # Counters that go into columns of other names.
-NO_COLUMN = ("busy_ns", "program_ns", "children_ns")
+NO_COLUMN = ("busy_ns", "program_ns", "children_ns", "neighbour_ns")
 GPU_NOTHING = {
     "gpu_clock_mhz": None,
     "gpu_temperature_c": None,
@@ -55,8 +55,8 @@ class Counters:
         what the processor packages have used, by RAPL; falls where a counter begins anew.
     throttled_periods, throttled_ns
         in how many periods a CPU quota has stopped this process, and how long, on all its cores together.
-    program_ns, children_ns
-        processor time by process: of this program's other processes, and of what the timed process has started.
+    program_ns, children_ns, neighbour_ns
+        processor time by process: of this program's other processes, of what the timed process has started, and of the neighbour's.
     """
 
     voluntary_switches: int
@@ -74,6 +74,7 @@ class Counters:
     package_energy_uj: int | None = None
     program_ns: Mapping[int, int] = field(default_factory=dict)
     children_ns: Mapping[int, int] = field(default_factory=dict)
+    neighbour_ns: Mapping[int, int] = field(default_factory=dict)
 
 
 def read_counters(
@@ -115,6 +116,7 @@ def read_counters(
         sum(int(first_bytes(file, STAT_BYTES)) for file in energy_files) if energy_files else None,
         read_cpu_ns(ours.program),
         read_cpu_ns(ours.children),
+        read_cpu_ns(ours.neighbour),
     )  # fmt: skip
 
 
@@ -146,15 +148,21 @@ def read_throttled(files: Sequence[Path]) -> tuple[int | None, int | None]:
 def difference(before: Counters, after: Counters) -> dict[str, int | None]:
     """Return the evidence columns of one round.
 
-    Foreign time is the machine's busy time less that of this process, of what it started and of the program's other processes, at least 0.
+    Foreign time is the machine's busy time less that of this process, of what it started, of the program's other processes and of the
+    neighbour, at least 0.
     """
     counted = [field.name for field in fields(Counters) if field.name not in NO_COLUMN]
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in counted}
     # A counter of energy that fell has begun anew.
     grown = {name: None if None in pair or pair[1] < pair[0] else pair[1] - pair[0] for name, pair in pairs.items()}
-    program, children = _used(before.program_ns, after.program_ns), _used(before.children_ns, after.children_ns)
+    program, children, neighbour = (_used(getattr(before, name), getattr(after, name)) for name in NO_COLUMN[1:])
     busy, own = after.busy_ns - before.busy_ns, after.cpu_time_ns - before.cpu_time_ns
-    return {**grown, "foreign_cpu_ns": max(0, busy - own - program - children), "program_cpu_ns": program}
+    return {
+        **grown,
+        "foreign_cpu_ns": max(0, busy - own - program - children - neighbour),
+        "program_cpu_ns": program,
+        "neighbour_cpu_ns": neighbour if after.neighbour_ns else None,
+    }
 
 
 def _used(before: Mapping[int, int], after: Mapping[int, int]) -> int:
@@ -265,12 +273,22 @@ class AroundRounds:
         how many the process sees.
     garbage
         whether its collection is left to Python, as a user may want.
+    beside
+        ids of the processes from which the neighbour's descend.
     """
 
-    def __init__(self, on_cores: tuple[int, ...], roots: Collection[int], uuids: Sequence[str], gpus: int, garbage: bool) -> None:
+    def __init__(
+        self,
+        on_cores: tuple[int, ...],
+        roots: Collection[int],
+        uuids: Sequence[str],
+        gpus: int,
+        garbage: bool,
+        beside: Collection[int] = (),
+    ) -> None:
         self._cores = on_cores
         self._garbage, self._collected_s = garbage, 0.0
-        self._kin, self._ours, self._throttle_files = Kin(roots), OwnProcesses(), read_throttle_files()
+        self._kin, self._ours, self._throttle_files = Kin(roots, beside), OwnProcesses(), read_throttle_files()
         self._energy_files = find_energy_files()
         self._gpus = GpuEvidence(uuids)
         self._tells_frequency = Path(FREQUENCIES.format(0)).exists()

@@ -67,6 +67,7 @@ class Worker:
         self._cache_dir = cache_dir
         self._clock, self._monotonic = clock, monotonic
         self._roots = roots
+        self._beside: Collection[int] = ()  # processes from which those of a neighbour descend
         self._pin = pin
         self._allowed = cores.allowed_cores()
         self._cores = cores_offered(trial.system, self._allowed, numa_cores(), socket.gethostname())
@@ -101,7 +102,7 @@ class Worker:
         seen = device.read_device(self._trial.system)
         uuids = [gpu["uuid"] for gpu in seen.get("gpus", ())]
         garbage = self._trial.measurement.garbage_collection == "on"
-        around = AroundRounds(self._cores, self._roots, uuids, len(self._trial.system.gpus), garbage)
+        around = AroundRounds(self._cores, self._roots, uuids, len(self._trial.system.gpus), garbage, self._beside)
         self._memory = around.memory
         self._rounds = rounds = self._timed_rounds(subject, model, around)
         warmup = rounds.run(0, self._trial.measurement.warmup_rounds)

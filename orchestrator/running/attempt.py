@@ -14,6 +14,7 @@ from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
 from orchestrator.measurement.last_words import told
 from orchestrator.running.executor import Executor, Job, Session, SessionLost
+from orchestrator.running.server import ending_s
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.schedule import longest_stream_s
 from orchestrator.subject.targets import keep_traceback
@@ -161,8 +162,8 @@ class TimedProcess:
         self._trial = trial
         self._trial_id = trial_id
         measurement = trial.measurement
-        server_s = trial.server.ready_s + trial.server.stop_s if trial.server.is_started else 0.0
-        self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS) + server_s
+        ready_s = sum(one.ready_s for one in (trial.server, trial.neighbour) if one.is_started)
+        self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS) + ready_s + ending_s(trial)
         self._session: Session | None = None
         self._identity: Job[Identity]
 

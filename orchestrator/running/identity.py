@@ -24,6 +24,7 @@ LONGEST_SERVER = 13
 
 # What is known of a server in the hash: where it answers and with which token is no part of the work.
 OF_SERVER = {"name", "timeout_s", "keep_alive", "in_flight", "command", "cores"}
+OF_NEIGHBOUR = {"name", "command", "cores", "settings", "second"}
 
 # Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data says which samples a
 # limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without those that are
@@ -49,16 +50,19 @@ def trial_id(key: str, repeat: int) -> str:
 
 
 def slug(trial: Trial) -> str:
-    """Return the readable part: model, task, system, runtime (with a number format other than fp32), server, batch and load, if any."""
+    """Return the readable part: model, task, system, runtime (with a number format other than fp32), server, batch, load, neighbour."""
     runtime = trial.runtime.name if trial.runtime.dtype == "fp32" else f"{trial.runtime.name}_{trial.runtime.dtype}"
     server = [trial.server.name] if trial.server.is_asked else []
     names = [_safe(name) for name in (trial.model.name, trial.task.name, trial.system.name, runtime, *server)]
     settings, load = [f"b{trial.measurement.batch}"], trial.load
     if load.is_open:  # such as poisson40 or periodic29_97
         settings.append(_safe(f"{load.name}{load.speed if load.rate_per_s is None else load.rate_per_s:g}")[:LONGEST_LOAD])
+    settings += [_safe(f"beside_{trial.neighbour.name}")[:LONGEST_LOAD]] if trial.neighbour.is_started else []
     whole = "-".join([*names, *settings])
     room = LONGEST_SERVER if server else LONGEST_NAME - (LONGEST_LOAD // len(names) if load.is_open else 0)
-    return whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[:room] for name in names), *settings])
+    return (
+        whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[: room - 6 * trial.neighbour.is_started] for name in names), *settings])
+    )
 
 
 def _safe(name: str) -> str:
@@ -89,6 +93,8 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
                 "settings": {name: _without_folder(value) for name, value in trial.server.settings.items()},
             }
             blocks["server"] |= {name: known_by_digests(value) for name, value in told.items()}
+    if trial.neighbour.is_started:
+        blocks["neighbour"] = trial.neighbour.model_dump(mode="json", include=OF_NEIGHBOUR)
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
 
 

@@ -33,7 +33,8 @@ from orchestrator.measurement.scratch import STAMPS_PREFIX, end_stream, remove_s
 from orchestrator.measurement.timing import Clock
 from orchestrator.running.executor import LocalSite, as_fault
 from orchestrator.running.keeper import Keeper
-from orchestrator.running.server import WorkerWithServer, take_server_log
+from orchestrator.running.neighbour import WorkerWithNeighbour
+from orchestrator.running.server import take_server_log
 from orchestrator.storage.handover import Prepared, Rounds
 
 T = TypeVar("T")
@@ -63,11 +64,11 @@ class InlineJob(Generic[T]):
 
 
 class InlineSession:
-    """One worker in this process; ``server`` is one that it starts itself."""
+    """One worker in this process, for a trial with a ``server`` of its own or none."""
 
     shares_machine = True
 
-    def __init__(self, worker: WorkerWithServer, scratch: Path, turn: Turn, server: ServerSettings | None = None) -> None:
+    def __init__(self, worker: WorkerWithNeighbour, scratch: Path, turn: Turn, server: ServerSettings) -> None:
         self._server = server
         self._turn = turn
         self._worker = worker
@@ -110,7 +111,7 @@ class InlineSession:
         """Return nothing: the process is the driver's own, and lives."""
 
     def abandon(self) -> Stamps | None:
-        self._worker.end_server()
+        self._worker.end_started()
         self._turn.end()
         return take_stamps(self._scratch)
 
@@ -119,7 +120,7 @@ class InlineSession:
         self._turn.end()
 
     def take_server_log(self) -> str | None:
-        return None if self._server is None else take_server_log(self._server.model_dump(mode="json"), self._scratch)
+        return None if not self._server.is_started else take_server_log(self._server.model_dump(mode="json"), self._scratch)
 
     def _prepare(self) -> Prepared:
         prepared = self._worker.prepare()
@@ -180,11 +181,11 @@ class InlineExecutor:
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         scratch = stamps_path(self._scratch)
-        worker = WorkerWithServer(
+        worker = WorkerWithNeighbour(
             resolved(trial), process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic
         )
         turn = Turn(turn_of(trial, self._campaign), ThisCampaign.words)
-        return InlineSession(worker, scratch, turn, trial.server if trial.server.is_started else None)
+        return InlineSession(worker, scratch, turn, trial.server)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from orchestrator.machine.host import numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import companion_path, open_own
 from orchestrator.measurement.worker import Worker
-from orchestrator.running.keeper import Keeper
+from orchestrator.running.keeper import KEEPER_S, Keeper
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import SERVER_STARTED
 from orchestrator.subject.server import headers_of, reason, token_of
@@ -71,18 +71,24 @@ def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[
     parts, count = settings.parts, len(cores) or os.cpu_count() or 1
     known = {"cache": cache, "cores": count, "host": parts.hostname, "port": parts.port, "python": sys.executable, "url": settings.url}
     values = {**settings.settings, **known}
-    threads = dict.fromkeys(THREAD_VARIABLES, str(len(cores))) if cores else {}
-    kept = {name: value for name, value in inherited.items() if name not in NOT_INHERITED and not name.startswith(RAY)}
     own = {name: filled(value, values) for name, value in settings.environment.items()}
     command, version = (tuple(filled(word, values) for word in words or ()) for words in (settings.command, settings.version_command))
-    return Order(command, version, tuple(cores), {**kept, **threads, "RAY_USAGE_STATS_ENABLED": "0", **own})
+    return Order(command, version, tuple(cores), {**passed_on(cores, inherited), "RAY_USAGE_STATS_ENABLED": "0", **own})
 
 
-class Server:
-    """A server under a keeper, which writes into ``log``; that is quoted without its ``secret``.
+def passed_on(cores: Sequence[int], inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process on these cores: a timed process's without what is meant for that alone."""
+    kept = {name: value for name, value in inherited.items() if name not in NOT_INHERITED and not name.startswith(RAY)}
+    return kept | (dict.fromkeys(THREAD_VARIABLES, str(len(cores))) if cores else {})
+
+
+class Started:
+    """A command of a trial's ``block`` under a keeper, which writes into ``log``; that is quoted without its ``secret``.
 
     Raises InputError if it cannot be started. ``end`` must be called.
     """
+
+    block = "server"
 
     def __init__(self, order: Order, secret: Secret, log: Path, stop_s: float) -> None:
         self._log, self._secret = log, secret
@@ -91,12 +97,26 @@ class Server:
                 self.keeper = Keeper(order.command, order.environment, order.cores, file, stop_s)
         except OSError as error:
             raise InputError(
-                f"server.command={order.command[0]}: cannot be started ({error}); correct the command, or install the program",
+                f"{self.block}.command={order.command[0]}: cannot be started ({error}); correct the command, or install the program",
                 "not_installed",
-                "server.command",
+                f"{self.block}.command",
                 order.command[0],
             ) from error
         self.how_it_ended, self.end = self.keeper.how_it_ended, self.keeper.end
+
+    def last_words(self) -> str:
+        lines = [line.strip() for line in self._secret.hide(read_log(self._log)).splitlines() if line.strip()]
+        return f"; its last line: {shortened(lines[-1], SHOWN)}" if lines else "; it has written nothing"
+
+    def processes(self) -> list[int]:
+        """Return the command's processes, itself first, and those that it has left to the keeper."""
+        with suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(self.keeper.own_pid).children(recursive=True)]
+        return []
+
+
+class Server(Started):
+    """A server that a trial starts."""
 
     def await_ready(self, settings: ServerSettings) -> float:
         """Wait until it says that it is ready, and return how long that took, in s. Raises TrialFailed if it does not in time, or ends."""
@@ -119,16 +139,6 @@ class Server:
             "raise server.ready_s, or correct server.ready_url",
             "load failed",
         )
-
-    def last_words(self) -> str:
-        lines = [line.strip() for line in self._secret.hide(read_log(self._log)).splitlines() if line.strip()]
-        return f"; its last line: {shortened(lines[-1], SHOWN)}" if lines else "; it has written nothing"
-
-    def processes(self) -> list[int]:
-        with suppress(psutil.Error):
-            leader = psutil.Process(self.keeper.pid)
-            return [leader.pid, *(child.pid for child in leader.children(recursive=True))]
-        return []
 
 
 def answer_of(opener: urllib.request.OpenerDirector, request: urllib.request.Request, within_s: float) -> str:
@@ -270,11 +280,11 @@ class WorkerWithServer(Worker):
 
     def close(self) -> None:
         try:
-            self.end_server()
+            self.end_started()
         finally:
             super().close()
 
-    def end_server(self) -> None:
+    def end_started(self) -> None:
         if self._server is not None:
             self._server.end()
 
@@ -291,6 +301,12 @@ class WorkerWithServer(Worker):
             for number, errors in rounds.errors.items()
         }
         return replace(rounds, errors=caused)
+
+
+def ending_s(trial: Trial) -> float:
+    """Return how long what a trial's process starts may take to be gone after that process; 0 where it starts nothing."""
+    stop_s = KEEPER_S + trial.server.stop_s if trial.server.is_started else KEEPER_S
+    return stop_s if trial.server.is_started or trial.neighbour.is_started else 0.0
 
 
 def log_path(scratch: Path) -> Path:

@@ -47,6 +47,7 @@ def _in_utc(time: datetime) -> datetime:
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 # Name among a trial's facts of what is recorded of a server that the campaign has started for it.
 SERVER_STARTED = "server_started"
+ALONE_CORES = "neighbour_alone_cores"  # how many cores the trial's neighbour keeps busy where nothing is measured beside it
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Time = Annotated[int, Field(ge=0, lt=schema.EXACT_LIMIT)] | Annotated[float, Field(ge=0, lt=schema.EXACT_LIMIT)]

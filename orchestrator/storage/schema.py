@@ -32,6 +32,7 @@ FaultName = Literal[
     "gpu error",
     "answers malformed",
     "server died",
+    "neighbour died",
 ]
 
 # What is to blame for a lost process: the model, or its host, link or cluster.
@@ -138,6 +139,7 @@ ROUNDS = pa.schema(
         pa.field("overloaded", pa.bool_()),
         pa.field("prompt_tokens", pa.int64()),
         pa.field("cached_tokens", pa.int64()),
+        pa.field("neighbour_cpu_ns", pa.int64()),
     ]
 )
 
@@ -217,6 +219,7 @@ MEANINGS = {
     "throttled_ns": "how long a quota stopped the process, on all its cores together",
     "package_energy_uj": "energy of the processor packages by RAPL, in microjoules; null where it cannot be read",
     "program_cpu_ns": "processor time of this program's other processes on the machine",
+    "neighbour_cpu_ns": "processor time of the trial's neighbour; null without one",
     "frequency_mhz": "clock frequency of the processor",
     "load_1m": "load average",
     "resident_peak_bytes": "peak of resident memory while the round was timed, shared mapped files included",
@@ -238,10 +241,11 @@ MEANINGS = {
     "slice_": "group of the sample in each slice",
 }
 
-# Columns that a trial fills or leaves empty in every row: under load, on GPUs, on several of them, and where a server answers.
+# Columns that a trial fills or leaves empty in every row: under load, on GPUs, on several of them, beside a neighbour, and where a server
+# answers.
 OF_SOME_TRIALS = (
     "arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded",
-    "package_energy_uj", "gpu_memory_bytes", "gpu_allocated_peak_bytes", "gpus", *ANSWER,
+    "package_energy_uj", "gpu_memory_bytes", "gpu_allocated_peak_bytes", "gpus", "neighbour_cpu_ns", *ANSWER,
 )  # fmt: skip
 
 # Integers below are exact as float64: 104 days in nanoseconds.

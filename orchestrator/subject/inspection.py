@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import RuntimeConfig, Target, Trial
+from orchestrator.configuration.config import MeasurementConfig, RuntimeConfig, Target, Trial, parse_trial
 from orchestrator.configuration.environment_values import path_options
 from orchestrator.configuration.fields import DeviceKind
+from orchestrator.configuration.server import filled, named_in
 from orchestrator.contracts import InputError, Model, Sample, Task
 from orchestrator.subject.digests import digest_files
 from orchestrator.subject.samples import (
@@ -145,6 +146,7 @@ class Inspector:
             lambda: self._task(trial, task_options),
             lambda: self._check_load(trial, 1),
             lambda: self._check_server(trial),
+            lambda: self._check_neighbour(trial),
         )
         missing = tuple(str(complaint) for complaint in map(_complaint, steps) if complaint is not None)
         inspection, fetches = UNKNOWN if missing else self.open(trial).inspection, None
@@ -166,6 +168,20 @@ class Inspector:
             self._servers[key] = _complaint(lambda: check_server(trial.server))
         if (complaint := self._servers[key]) is not None:
             raise complaint
+
+    def _check_neighbour(self, trial: Trial) -> None:
+        config = trial.neighbour
+        program = filled(config.command[0], config.settings) if config.command else ""
+        if program and not named_in([program]) and shutil.which(program) is None:
+            remedy = f"apt install {config.package}" if config.package else "install it"
+            raise InputError(
+                f"neighbour={config.name} needs the program {program}, which is not on PATH; {remedy}, or choose another neighbour",
+                "not_installed",
+                "neighbour",
+                config.name,
+            )
+        if (second := second_of(trial)) is not None:
+            self.open(second)
 
     def _model(self, trial: Trial, options: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
         """Return a model that has checked itself, not loaded yet; and what an inspection says of it."""
@@ -226,6 +242,12 @@ def check_runtime(runtime: RuntimeConfig, device: DeviceKind) -> None:
     lacking = [f"package {module}, which is not installed" for module in runtime.packages if importlib.util.find_spec(module) is None]
     for what in [*lacking, *(f"program {program}, which is not on PATH" for program in programs)]:
         raise InputError(f"runtime={runtime.name} needs the {what}; install it or choose another", "not_installed", "runtime", runtime.name)
+
+
+def second_of(trial: Trial) -> Trial | None:
+    """Return what a trial's neighbour runs, where that is a second model. Raises InputError."""
+    second = trial.neighbour.second
+    return parse_trial({**second, "system": trial.system, "measurement": MeasurementConfig()}) if second else None
 
 
 def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:

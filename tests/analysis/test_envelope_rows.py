@@ -1,5 +1,6 @@
-"""The envelope over budgets: the most that any of them keeps at each deadline, and the deadline from which another leads."""
+"""What neighbours cost at each deadline; and the envelope over budgets: the most that any of them keeps at each deadline, and the deadline from which another leads."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from orchestrator.analysis.reading import readings
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.report.charts.neighbours import neighbours_chart
 from orchestrator.report.charts.quality import envelope_chart
 from orchestrator.report.findings.task import of_task
 from orchestrator.storage.stored_form import table_of
@@ -69,7 +71,9 @@ def test_each_system_has_an_envelope_and_what_names_alone_tell_apart_has_none(no
 
 def test_a_report_draws_a_line_for_each_budget_and_the_most_of_them_and_names_what_leads_from_when_on(noise: Any) -> None:
     [group] = grouped(in_turns(trials(noise)), AnalysisConfig(seed=0))
-    found = {name: table_of(rows_made(name, group), tables()[name].schema) for name in ("envelope", "latency", "tail_quality")}
+    found = {
+        name: table_of(rows_made(name, group), tables()[name].schema) for name in ("envelope", "neighbours", "latency", "tail_quality")
+    }
     results = CampaignAnalysis(cast(Any, None), (), AnalysisConfig(seed=0), (group,), found)
     spec = envelope_chart(*readings(results)).spec
     steps = [(np.array(line["x"]), np.array(line["y"])) for line in spec["data"]["values"]]
@@ -80,3 +84,37 @@ def test_a_report_draws_a_line_for_each_budget_and_the_most_of_them_and_names_wh
     [said] = [one.values for one in of_task(results, Ranking(group, ())) if one.kind == "envelope"]
     led = [(f"model.max_tokens={row['match_key']}", row["threshold_ns"]) for row in results.rows("envelope") if row["leads"]]
     assert list(zip(said["names"], said["from_ns"], strict=True)) == led
+
+
+USED = {"duration_ns": np.full(30, 1e9), "neighbour_cpu_ns": np.full(30, 4e8)}  # two fifths of a core
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_a_neighbour_is_compared_with_none_at_each_deadline_and_flagged_where_it_was_starved(noise: Any, repeats: int) -> None:
+    cases = [("cpu", "none", 20, {}), ("cpu", "beside", 40, {}), ("cpu", "same", 20, {"cores": "same"}), ("gpu", "beside", 40, {})]
+    made = [
+        build_trial(
+            system, noise(30, 40, ms), repeat=repeat, trial_id=f"{system}-{name}-r{repeat}", match_key=f"{system}-{name}",
+            blocks={"neighbour": {"name": "n", "command": ["x"], **more}} if name != "none" else {}, facts={"neighbour_alone_cores": 1.0},
+        )
+        for repeat in range(repeats)
+        for system, name, ms, more in cases
+    ]  # fmt: skip
+    settings = AnalysisConfig(seed=0, primary="30 ms")
+    (group,) = grouped([replace(data, evidence=data.evidence | USED) for data in in_turns(made)], settings)
+    starved = {data.record.match_key for data in group.trials if any("starved" in flag for flag in group.flags[data.trial_id])}
+    assert starved == {"cpu-none", "cpu-beside", "gpu-beside"}  # beside it could have had a core, on the same one half
+    found = {name: rows_made(name, group, settings) for name in ("envelope", "neighbours", "latency", "tail_quality")}
+    for row in found["neighbours"]:
+        one, other = (
+            np.array([kept(data, row["threshold_ns"]) for data in group.trials if data.record.match_key == key])
+            for key in ("cpu-none", row["match_key"])
+        )
+        assert row["difference"] == pytest.approx(other.mean() - one.mean())
+    results = CampaignAnalysis(
+        cast(Any, None), (), settings, (group,), {name: table_of(found[name], tables()[name].schema) for name in found}
+    )
+    (said,) = (one.values for one in of_task(results, Ranking(group, ())) if one.kind == "neighbours")
+    assert [(one["name"], one["kind"]) for one in said["costs"]] == [("n beside", "shown"), ("n on the same cores", "not shown")]
+    drawn = neighbours_chart(*readings(results)).spec["data"]["values"]
+    assert (len(drawn), said["most"]["cost"]) == (2, -min(row["difference"] for row in found["neighbours"]))

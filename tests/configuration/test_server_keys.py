@@ -1,4 +1,4 @@
-"""The keys of a server: what goes together, and one line for what does not."""
+"""The keys of a server and of a neighbour: what goes together, and one line for what does not."""
 
 import pytest
 from refusals import refused
@@ -20,7 +20,7 @@ def test_without_a_server_nothing_is_stored_of_one() -> None:
     trial = parsed("runtime=torch")
     assert not trial.server.is_asked
     assert trial.in_flight == 1
-    assert "server" not in trial.model_dump(mode="json")
+    assert not {"server", "neighbour"} & trial.model_dump(mode="json").keys()
     assert "asks_server" not in trial.model_dump(mode="json")["runtime"]
 
 
@@ -47,6 +47,11 @@ def test_how_many_requests_are_on_their_way() -> None:
         ["runtime=torch", "server.in_flight=3"],
         [*SERVED, "load=poisson", "load.rate_per_s=5", "load.policy=newest"],
         [*SERVED, "load=poisson", "load.rate_per_s=5", "measurement.batch=2"],
+        ["runtime=torch", "neighbour.cores=same"],
+        ["runtime=torch", "neighbour.name=mine"],
+        ["runtime=torch", "neighbour=cpu", "neighbour.settings.python=7"],
+        ["runtime=torch", "neighbour=cpu", "neighbour.command=[yes,{often}]"],
+        ["runtime=torch", "neighbour=io", "neighbour.settings.often=7"],
     ],
 )
 def test_what_does_not_go_together_is_refused(words: list[str]) -> None:

@@ -1,9 +1,10 @@
 """What a program leaves when it is killed is ended and cleared away, and nothing else is touched.
 
-A server that is started gets ready, is watched, and leaves nothing behind, whoever ends it.
+A server or a neighbour that is started gets ready, is watched, and leaves nothing behind, whoever ends it.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,14 +13,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from null_trials import OPTIONS, null_document, null_trial
 from processes import ENDLESS_S, gone, wait_until
 from refusals import refused
 
+from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.cores import allowed_cores, check_server_threads
+from orchestrator.machine.locks import open_own_folder, own_folder_path
 from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.scratch import stamps_path
 from orchestrator.running.keeper import Keeper
+from orchestrator.running.neighbour import WorkerWithNeighbour
 from orchestrator.running.server import Server, order_of, read_log, with_port
 
 pytestmark = [
@@ -45,7 +51,10 @@ keeper.remove_at_end(folder)
 while not (pids := (folder / "pids").read_text()).endswith("\\n"):
     pass
 print(keeper.own_pid, keeper.pid, int(pids), beside.pid, flush=True)
-if sys.argv[2] == "killed":
+if sys.argv[2] == "stopped and killed":  # as a neighbour between visits
+    os.kill(keeper.pid, signal.SIGSTOP)
+    os.kill(int(pids), signal.SIGSTOP)
+if sys.argv[2] != "ended":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)  # a signal to the whole group is not for the keeper
     os.kill(os.getpid(), signal.SIGKILL)
@@ -53,7 +62,7 @@ keeper.end()
 """
 
 
-@pytest.fixture(params=["killed", "ended"])
+@pytest.fixture(params=["killed", "stopped and killed", "ended"])
 def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
     """A program's folder and, in order, its keeper, what that keeps, a child of this, and a process that it does not keep."""
     folder = tmp_path / "folder"
@@ -134,18 +143,10 @@ def test_it_gets_ready_on_its_cores_and_ends_with_all_that_it_has_left(start: St
     assert server.keeper.killed
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert read_log(tmp_path / "log") == "hello\n"
-
-
-def test_one_that_hears_is_not_killed_and_one_that_is_deaf_is(start: Start) -> None:
-    for words, stop_s in (((), 5), (("--ignores",), 0.2)):
-        server, _ = start(*words, stop_s=stop_s)
-        pids = server.processes()
-        assert server.keeper.pid not in {child.pid for child in psutil.Process().children(recursive=True)}, (
-            "the client inherits nothing of it"
-        )
-        server.end()
-        assert server.keeper.killed is bool(words)
-        assert gone(pids)
+    server, _ = start()
+    assert server.keeper.pid not in {child.pid for child in psutil.Process().children(recursive=True)}, "the client inherits nothing of it"
+    server.end()
+    assert server.keeper.killed is False
 
 
 @pytest.mark.parametrize(
@@ -170,16 +171,6 @@ def test_a_program_that_is_not_there_and_a_port_that_is_taken_are_refused(start:
         with_port(settings)
 
 
-def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
-    server, _ = start("--children", "1")
-    pids = server.processes()
-    os.kill(server.keeper.pid, signal.SIGKILL)
-    wait_until(server.how_it_ended)
-    assert server.how_it_ended() == "signal SIGKILL"
-    server.end()
-    assert gone(pids)
-
-
 def test_without_its_keeper_it_dies_and_the_program_goes_on(start: Start, tmp_path: Path) -> None:
     server, _ = start("--children", "1")
     pids = server.processes()
@@ -192,3 +183,28 @@ def test_without_its_keeper_it_dies_and_the_program_goes_on(start: Start, tmp_pa
     assert gone([server.keeper.pid])
     for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(len(allowed_cores()) < 2, reason="a neighbour needs a core that its system has not: run it on two cores or more")
+@pytest.mark.skipif(shutil.which("stress-ng") is None, reason="most neighbours are programs of stress-ng: apt install stress-ng")
+@pytest.mark.parametrize("name", ["cpu", "memory", "cache", "io", "model"])
+def test_a_neighbour_works_while_rounds_are_timed_and_its_death_is_a_fault(null_targets: Path, tmp_path: Path, name: str) -> None:
+    (document,) = compose_trials(["model=efficientnet_lite0", "task=imagenet_samples", f"neighbour={name}"]).documents
+    second = {block: null_document(model=OPTIONS)[block] for block in ("model", "task", "runtime")}
+    trial = null_trial(model={"sleep_ms": 5}, system={"name": "one", "cores": 1}, neighbour=document["neighbour"] | {"second": second})
+    os.close(open_own_folder())
+    worker = WorkerWithNeighbour(trial, 0, stamps_path(tmp_path), tmp_path, pin=False)
+    worker.prepare()
+    pids = worker._neighbour.processes()
+    for visit in range(2):
+        wait_until(lambda: {psutil.Process(pid).status() for pid in pids} == {psutil.STATUS_STOPPED})
+        assert worker.run_rounds(visit, 1, visit).rows.column("neighbour_cpu_ns").null_count == 0
+    os.kill(pids[0], signal.SIGKILL)
+    wait_until(worker._neighbour.how_it_ended)
+    assert worker._neighbour.how_it_ended() == "signal SIGKILL"
+    with pytest.raises(TrialFailed) as caught:
+        worker.run_rounds(2, 1, 2)
+    assert caught.value.fault == "neighbour died"
+    worker.close()
+    assert gone(pids)
+    assert not list(own_folder_path().glob(f"*-{os.getpid()}-*neighbour*"))

@@ -41,11 +41,11 @@ def test_own_work_is_not_foreign() -> None:
 
 
 def test_the_program_s_own_processes_are_not_foreign() -> None:
-    """Of 700 ns the machine was busy, this process had 500, its child 30, the driver 100; one process ended and another began meanwhile."""
-    before = Counters(0, 0, 0, 0, 100, 0, 1_000, program_ns={7: 40, 8: 10}, children_ns={9: 5})
-    after = Counters(0, 0, 0, 0, 600, 0, 1_700, program_ns={7: 140, 10: 900}, children_ns={9: 35})
+    """Of 750 ns, this process had 500, its child 30, the driver 100, a neighbour 50; one process ended and another began meanwhile."""
+    before = Counters(0, 0, 0, 0, 100, 0, 1_000, program_ns={7: 40, 8: 10}, children_ns={9: 5}, neighbour_ns={11: 20})
+    after = Counters(0, 0, 0, 0, 600, 0, 1_750, program_ns={7: 140, 10: 900}, children_ns={9: 35}, neighbour_ns={11: 70, 12: 0})
     found = difference(before, after)
-    assert (found["cpu_time_ns"], found["program_cpu_ns"], found["foreign_cpu_ns"]) == (500, 100, 70)
+    assert [found[f"{of}_ns"] for of in ("cpu_time", "program_cpu", "foreign_cpu", "neighbour_cpu")] == [500, 100, 70, 50]
     assert set(found) <= set(schema.ROUNDS.names)
 
 

@@ -137,6 +137,9 @@ def test_a_client_with_all_cores_leaves_none() -> None:
     assert not [*why_not(trial({}), INSPECTION, MACHINE)]
     [reason] = why_not(trial({}, system={"cores": None}), INSPECTION, MACHINE)
     assert reason.startswith("server.cores=null: ")
+    for cores, lacks in (("same", ""), ([3, 0], ""), ([3, 7], "neighbour.cores=[3, 7]"), (None, "neighbour.cores=beside")):
+        beside = trial(system={"cores": None}, neighbour={"name": "n", "command": ["x"], "cores": cores})
+        assert "".join(why_not(beside, INSPECTION, MACHINE)).partition(":")[0] == lacks
 
 
 def test_trials_with_servers_are_measured_apart() -> None:

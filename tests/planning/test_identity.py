@@ -118,6 +118,7 @@ def test_a_path_counts_by_its_content_and_a_word_by_itself() -> None:
         (22, {}, ["n" * 22] * 3 + ["torch", "b1"]),
         (40, {}, ["n" * 22] * 3 + ["torch", "b1"]),
         (40, {"load": {"name": "poisson", "rate_per_s": 40}}, ["n" * 17] * 3 + ["torch", "b1", "poisson40"]),
+        (40, {"neighbour": {"name": "m" * 20, "command": ["x"]}}, ["n" * 16] * 3 + ["torch", "b1", "beside_" + "m" * 13]),
         (
             40,
             {"runtime": {"name": "r" * 20, "asks_server": True}, "server": {"name": "s" * 20, "url": "http://host:1"}},
@@ -137,7 +138,8 @@ def test_a_load_shows_in_the_slug_and_its_every_key_in_the_hash() -> None:
     assert slug(loaded(name="periodic", rate_per_s=29.97)) == f"{slug(make_trial())}-periodic29_97"
     other = {"rate_per_s": 41, "group": 2, "seed": 1, "policy": "newest", "queue_limit": 3, "stream_s": 3, "ramp_s": 2, "idle": "spin"}
     keys = [match_key(loaded(**{key: value}), INSPECTION) for key, value in other.items()]
-    assert len({*keys, match_key(loaded(), INSPECTION), match_key(make_trial(), INSPECTION)}) == len(other) + 2
+    keys += [match_key(null_trial(neighbour={"name": "n", "command": ["x"], "cores": one}), INSPECTION) for one in ("same", "beside", None)]
+    assert len({*keys, match_key(loaded(), INSPECTION), match_key(make_trial(), INSPECTION)}) == len(other) + 5
 
 
 def test_a_trace_counts_by_its_content() -> None:

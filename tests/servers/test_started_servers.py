@@ -56,15 +56,9 @@ def outcomes(folder: Path, record: dict[str, Any]) -> dict[int, list[str]]:
 
 def keepers() -> list[psutil.Process]:
     """Return what was started by this process of a test run and keeps a server; others may be running their own tests."""
-    found, ours = [], os.environ.get("PYTEST_XDIST_WORKER")
-    for process in psutil.process_iter():
-        try:
-            keeps = keeper.__file__ in process.cmdline()
-            if keeps and process.environ().get("PYTEST_XDIST_WORKER") == ours:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    known, ours = psutil.process_iter(["cmdline", "environ"]), os.environ.get("PYTEST_XDIST_WORKER")
+    found = [process for process in known if keeper.__file__ in (process.info["cmdline"] or ())]
+    return [process for process in found if (process.info["environ"] or {}).get("PYTEST_XDIST_WORKER") == ours]
 
 
 def test_settings_are_an_axis_and_a_server_is_recorded_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,30 +104,38 @@ def test_one_that_dies_once_is_named_and_a_fresh_one_goes_on(tmp_path: Path) -> 
     assert not keepers()
 
 
-@pytest.mark.slow
-def test_a_killed_driver_leaves_no_server_and_resume_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("killed", "number"), [("driver", signal.SIGKILL), ("driver", signal.SIGINT), ("worker", signal.SIGKILL)])
+def test_whoever_is_killed_no_server_and_no_neighbour_is_left_and_the_trial_goes_on(tmp_path: Path, killed: str, number: int) -> None:
     words = [word for word in ASKED if word != "cluster=inline"]
     given = [
         *words,
         *SHORT,
         command("--children", "1"),
         "server.stop_s=1",
+        "neighbour.name=sleeps",
+        "neighbour.command=[sleep,'600']",
+        "neighbour.cores=same",
         f"results_dir={tmp_path / 'r'}",
         "measurement.schedule=sequential",
     ]
     program = [sys.executable, "-m", "orchestrator", *given, "measurement.min_rounds=80", "measurement.max_rounds=80"]
-    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
+    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
         wait_until(lambda: list((tmp_path / "r").glob("trials/*/timings/part-*")) or driver.poll() is not None)
-        (record,) = records(tmp_path)
-        pid = record["facts"]["server_started"]["pid"]
-        family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-        os.kill(driver.pid, signal.SIGKILL)
-    assert len(family) == 2
+        worker = records(tmp_path)[0]["processes"][-1]["pid"]
+        family = [
+            child.pid
+            for one in psutil.process_iter(["cmdline"])
+            if str(worker) in (one.info["cmdline"] or [])[3:4]
+            for child in one.children(recursive=True)
+        ]
+        os.kill(driver.pid if killed == "driver" else worker, number)
+    assert len(family) == 3
     assert gone(family)
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "resume", "r"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    if killed == "driver":
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestrator", "resume", "r"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path)
     assert record["state"] == "done"
     assert [process["process"] for process in record["processes"]] == [0, 1]

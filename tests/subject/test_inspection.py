@@ -9,6 +9,7 @@ import pytest
 from refusals import refused
 
 from orchestrator.configuration.config import RuntimeConfig, Trial
+from orchestrator.configuration.neighbour import NeighbourConfig
 from orchestrator.subject.inspection import Inspector, check_runtime, options_here, path_options
 
 SOURCE = '''
@@ -146,11 +147,13 @@ def test_words_are_no_paths_because_a_file_is_called_so(tmp_path: Path, monkeypa
     assert path_options(options, [Path("val/a.txt")]) == {"root": str(tmp_path / "val"), "also": str(tmp_path / "test")}
 
 
-def test_a_program_that_a_runtime_needs_is_looked_for() -> None:
+def test_a_program_that_a_runtime_or_a_neighbour_needs_is_looked_for(subject: Callable[..., Trial]) -> None:
     runtime = RuntimeConfig(name="r", programs={"cpu": ("sh",), "cuda": ("no-such-program",)})
     check_runtime(runtime, "cpu")
     with refused("not_installed", "runtime", "r"):
         check_runtime(runtime, "cuda")
+    beside = {"neighbour": NeighbourConfig(name="n", command=("no-such-program",), package="its-package")}
+    assert "its-package" in Inspector().look(subject().model_copy(update=beside)).missing[-1]
 
 
 @pytest.mark.parametrize(

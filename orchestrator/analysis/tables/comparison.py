@@ -9,18 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import MOST_VALUES
-from orchestrator.analysis.table import (
-    CLOCK,
-    FLAGS,
-    METRIC,
-    PARAMETERS,
-    THRESHOLD,
-    Column,
-    Context,
-    Row,
-    View,
-    table,
-)
+from orchestrator.analysis.table import DIFFERENCE, Context, Row, View, table
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
@@ -102,52 +91,7 @@ Contest: TypeAlias = dict[str, list[Side]]
 
 @table(
     "comparison",
-    (
-        Column(
-            "baseline",
-            "str",
-            "the trial it is compared with: one for all trials of a model; in the scopes "
-            "`best of ...`, the best",
-            form="system",
-        ),
-        METRIC,
-        CLOCK,
-        *THRESHOLD,
-        Column(
-            "scope",
-            "str",
-            "`this data set` (visits vary), `samples like these` (samples too), `fresh processes` "
-            "(repeats); `best of ...`: minus the best",
-        ),
-        Column("baseline_mean", "float", "mean tail quality of the baseline"),
-        Column("mean", "float", "mean tail quality of the trial"),
-        Column(
-            "difference",
-            "float",
-            "trial minus baseline, over the visits or repeats that both have, where these "
-            "alternate",
-            form="signed [interval_low, interval_high]",
-        ),
-        Column(
-            "interval_low",
-            "float?",
-            "lower limit of its interval; null where the two do not alternate, or no answer "
-            "differs",
-        ),
-        Column(
-            "interval_high",
-            "float?",
-            "upper limit; null where the two do not alternate, or no answer differs",
-        ),
-        Column(
-            "verdict",
-            "str?",
-            "verdict of the repeats, in the scopes `fresh processes` and `best of fresh processes`",
-        ),
-        Column("method", "str", "method of the interval; `none` where the limits are null"),
-        PARAMETERS,
-        FLAGS,
-    ),
+    DIFFERENCE,
     per="campaign",
     title="Differences of tail quality in {task} ({metric}, {clock} time) within {bound}",
     note="Mean tail quality minus the baseline's, with 95 % intervals: over visits that alternate "

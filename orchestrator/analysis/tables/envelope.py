@@ -29,7 +29,8 @@ from orchestrator.stats.thresholds import Threshold
         Column(
             "envelope",
             "int32",
-            "its number: one for all trials with one system, runtime, server, batch and load",
+            "its number: one for all trials with one system, runtime, server, batch, load and "
+            "neighbour",
         ),
         Column("threshold_ns", "int64", "the deadline", "from", "ms"),
         Column("ideal", "float", "quality of the best without a deadline", "ideal", "quality"),
@@ -93,7 +94,7 @@ def envelope(context: Context) -> Iterator[Row]:
 def _where(side: Side) -> tuple[object, ...]:
     trial = side.data.record.trial
     names = trial.system.name, trial.runtime.name, trial.server.name, trial.load.all_words
-    return *names, trial.measurement.batch
+    return *names, trial.measurement.batch, trial.neighbour.words
 
 
 def _best(

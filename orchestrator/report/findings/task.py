@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.ranking import WHO, Ranking, Standing, Tie, differing
+from orchestrator.analysis.ranking import WHO, Ranking, Standing, Tie, differing, is_shown_worse
+from orchestrator.analysis.table import Row
 from orchestrator.analysis.tables.comparison import EXACTLY
 from orchestrator.contracts import by_key
 from orchestrator.report.findings import Finding
@@ -38,6 +40,7 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
         if rest := [_difference(one, *other) for other in models if other is not after[0]]:
             yield Finding("other_models", one.group.task, {"models": rest})
     yield from _envelopes(results, one.group)
+    yield from _neighbours(results, one.group)
     asked = [data.record for data in one.group.trials if data.record.trial.server.is_asked]
     asked.sort(key=lambda record: record.trial.server.name)
     for name, records in groupby(asked, key=lambda record: record.trial.server.name):
@@ -73,6 +76,39 @@ def _envelopes(results: CampaignAnalysis, group: Group) -> Iterator[Finding]:
                 "budget": all(BUDGET in words[-1] for words in names),
             }
             yield Finding("envelope", group.task, values)
+
+
+def _neighbours(results: CampaignAnalysis, group: Group) -> Iterator[Finding]:
+    """Yield what neighbours cost at the primary threshold, for each system without one."""
+
+    def cost_of(row: Row) -> dict[str, Any]:
+        sign = -group.trials[0].judged(row["metric"]).sign
+        told, cost = is_shown_worse(row), sign * row["difference"]
+        limits = (row["interval_low"], row["interval_high"]) if told is not None else ()
+        return {
+            "name": group.settings[row["trial"]],
+            "within": row["threshold"],
+            "cost": cost,
+            **dict(zip(("low", "high"), sorted(sign * one for one in limits), strict=False)),
+            "kind": "not tested" if told is None else "shown" if told and cost > 0 else "not shown",
+        }
+
+    of_systems = by_key(rows_of(results, "neighbours", group), lambda row: str(row["baseline"]))
+    for rows in of_systems.values():
+        costs, most = (
+            sorted(map(cost_of, filter(itemgetter(which), rows)), key=lambda one: -one["cost"])
+            for which in ("primary", "most")
+        )
+        yield Finding(
+            "neighbours",
+            group.task,
+            {
+                "where": " · ".join(rows[0][name] for name in WHO if len(of_systems) > 1),
+                "alone": next(row["baseline_mean"] for row in rows if row["primary"]),
+                "costs": costs,
+                "most": most[0],
+            },
+        )
 
 
 def _name_of(one: Standing, found: Sequence[Standing]) -> str:

@@ -31,7 +31,7 @@ from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, printable, quality, quality_within
 from orchestrator.stats.times import Clock
 
-FIRST = ("capacity", "tail-quality", "envelope")  # charts beside what is found
+FIRST = ("capacity", "tail-quality", "envelope", "neighbours")  # charts beside what is found
 COMMON = "Tail quality at every threshold"
 # By the title of a section, the sections of its charts.
 CHARTS = {
