@@ -101,11 +101,8 @@ def _ends(data: TrialData) -> tuple[float, float]:
 
 
 def check_names(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
-    """Raise InputError for a reference, a slice or bounds that fit no trial."""
-    wanted = analysis.reference
-    names = {name for data in trials for name in (data.trial_id, data.record.match_key)}
-    if wanted is not None and wanted not in names:
-        raise analysis.unknown_reference([data.trial_id for data in trials])
+    """Raise InputError for a reference, a fallback, a slice or bounds that fit no trial."""
+    analysis.check_trials({data.trial_id: data.record.match_key for data in trials})
     if trials:
         analysis.check_slices(name for data in trials for name in data.slices_offered)
     clocks = {*(analysis.bounds.bounds_ms if analysis.bounds else ())} - {Clock.RESPONSE}

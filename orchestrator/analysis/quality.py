@@ -7,7 +7,7 @@ A `Judgement` counts quality as what is gained over late answers, and shows it a
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -219,6 +219,43 @@ def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, tuple[Jud
                     part.count,
                 )
     return found
+
+
+def quality_of_choices(
+    metric: str, answers: Answers, predictions: Sequence[Any], chosen: NDArray[np.intp]
+) -> Floats:
+    """Return the quality, [N], of a metric that is no mean where other answers stand.
+
+    In each of N cases the prediction of the number ``chosen``, [N, S], stands for each sample of
+    ``answers``; -1 is none.
+    """
+    asked, numbers = AskedMetric(metric), np.arange(chosen.shape[1])
+    if not hasattr(asked.metric, "judge_choices"):
+        return np.array([_quality_of_mix(metric, answers, predictions, one) for one in chosen])
+    size = len(predictions) + 1
+    different, places = np.unique(numbers * size + chosen + 1, return_inverse=True)
+    samples, answer = (one.tolist() for one in np.divmod(different, size))
+    pairs = Answers(
+        [predictions[at - 1] if at else None for at in answer],
+        [answers.references[at] for at in samples],
+        {name: [groups[at] for at in samples] for name, groups in answers.slices.items()},
+    )
+    judged = asked.call("judge_choices", asked.metric, pairs, np.array(samples))
+    times = np.full((len(chosen), different.size), np.inf)
+    np.put_along_axis(times, places.reshape(chosen.shape), 1.0, axis=1)
+    return asked.numbers("curve", judged, (times, np.ones(1)), (1, len(chosen))).ravel()
+
+
+def _quality_of_mix(
+    metric: str, answers: Answers, predictions: Sequence[Any], chosen: NDArray[np.intp]
+) -> float:
+    there = chosen >= 0
+    mixed = [predictions[at] for at in np.where(there, chosen, np.arange(chosen.size)).tolist()]
+    try:
+        judged = judge(metric, replace(answers, predictions=mixed))
+    except NothingToKeep:
+        return AskedMetric(metric).late or 0.0
+    return judged.shown(float(judged.curve(np.where(there, 1.0, np.inf)[None], [1.0])[0, 0]))
 
 
 def judged_whole(asked: AskedMetric, judged: Judged, samples: int) -> Judgement:

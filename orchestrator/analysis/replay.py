@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,14 +16,7 @@ from orchestrator.analysis.load import (
     inferences_of,
     served_streams,
 )
-from orchestrator.analysis.quality import (
-    Judgement,
-    NothingToKeep,
-    better_of_each,
-    ideal_quality,
-    intervals,
-    judge,
-)
+from orchestrator.analysis.quality import Judgement, better_of_each, ideal_quality, intervals
 from orchestrator.analysis.replay_streams import (
     Answered,
     Arrivals,
@@ -38,9 +30,9 @@ from orchestrator.analysis.replay_streams import (
     streams_of,
     under_load,
 )
+from orchestrator.analysis.standing import fresher, gains_of_sets
 from orchestrator.analysis.tables.tail_quality import figure_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.metrics import Answers
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
 from orchestrator.stats.queueing import SECOND_NS, backlog_grows
 from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
@@ -54,7 +46,7 @@ LIMITS = ("interval_low", "interval_high")
 # Columns of what was measured under the same load.
 BESIDE = (
     *("measured", "measured_mean", "measured_low", "measured_high"),
-    *("service_change", "idle_penalty", "held_mean", "measured_held"),
+    *("service_change", "idle_penalty", "measured_held"),
 )
 
 
@@ -101,7 +93,15 @@ def replay_rows(
     alone, together = _figures(data, judged, at_rates, gains), [dict[str, Any]()] * len(at_rates)
     if fallback is not None:
         either = better_of_each(judged, fallback.judged(data.metric))
-        gains = [_gains_together(data, fallback, at, deadline.ns) for at in at_rates]
+        numbers = np.arange(total.shape[1])
+        stands = [
+            [np.where(_responses(played) <= deadline.ns, numbers, -1) for played in at]
+            for at in at_rates
+        ]
+        gains = [
+            gains_of_sets([data, fallback], fresher(own, theirs, numbers.size))
+            for own, theirs in stands
+        ]
         together = _figures(data, either, at_rates, gains)
     rows = zip(question.rates_per_s, at_rates, alone, together, strict=True)
     for rate, (played, _), own, both in rows:
@@ -110,6 +110,10 @@ def replay_rows(
             after = [(one, one.after_ramp) for one in played]
             waits = [(one.schedule.moments_ns[kept], one.wait_ns[kept]) for one, kept in after]
             grows = backlog_grows(waits, service_ns)
+        held = [
+            Answered(of.schedule.samples, of.schedule.moments_ns, of.response_ns, of.after_ramp)
+            for of in played
+        ]
         measured = under_load(data, law, rule, rate, deadline, others)
         few = [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS)
         yield {
@@ -134,7 +138,8 @@ def replay_rows(
             "streams": len(rounds),
             "rounds": total.shape[0],
             **_lateness(played, question, deadline.ns),
-            **_beside(data, measured, played, deadline),
+            "held_mean": held_mean(data, held, deadline.ns),
+            **_beside(data, measured, deadline),
             "flags": [*flags, *few, *[OVERLOADED] * grows],
         }
 
@@ -189,30 +194,6 @@ def _responses(played: Sequence[Played]) -> Floats:
     return np.concatenate([one.by_round() for one in played])
 
 
-def _gains_together(data: TrialData, other: TrialData, at: _Streams, deadline_ns: int) -> Floats:
-    """Return what each round gains, [r], if the fallback's answers on time count where late.
-
-    A metric that is no mean judges the answers of both together.
-    """
-    own, beside = map(_responses, at)
-    late = own > deadline_ns
-    judged, theirs = data.judged(data.metric), other.judged(data.metric)
-    if judged.is_mean and theirs.is_mean and judged.counts_as(theirs):
-        in_place = np.where(late, beside, np.inf)
-        both = judged.curve(own, [deadline_ns]) + theirs.curve(in_place, [deadline_ns])
-        return np.asarray(both[0])
-    gains = np.zeros(len(late))
-    times = np.where(late & (beside > deadline_ns), np.inf, 1.0)
-    for place, of_round in enumerate(late):
-        answers = zip(of_round, data.predictions, other.predictions, strict=True)
-        mixed = [second if is_late else first for is_late, first, second in answers]
-        with suppress(NothingToKeep):
-            together = judge(data.metric, Answers(mixed, data.references, data.slices))
-            kept = float(together.curve(times[[place]], [1.0])[0, 0])
-            gains[place] = judged.gained(together.shown(kept))
-    return gains
-
-
 def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) -> dict[str, Any]:
     waits = np.concatenate([one.wait_ns[one.after_ramp] for one in played])
     responses = np.concatenate([one.response_ns[one.after_ramp] for one in played])
@@ -248,9 +229,7 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
     }
 
 
-def _beside(
-    data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold
-) -> dict[str, Any]:
+def _beside(data: TrialData, measured: TrialData | None, deadline: Threshold) -> dict[str, Any]:
     found: dict[str, Any] = dict.fromkeys(BESIDE)
     if measured is None:
         return found
@@ -265,17 +244,12 @@ def _beside(
         found["service_change"] = float(services.mean() / closed.mean() - 1)
     if idle.size and closed.size:
         found["idle_penalty"] = float(np.median(idle) / np.median(closed) - 1)
-    held = (
-        Answered(one.schedule.samples, one.response_ns > deadline.ns, one.after_ramp)
-        for one in played
-    )
     return {
         **found,
         "measured_mean": kept["mean"],
         "measured_low": kept["interval_low"],
         "measured_high": kept["interval_high"],
-        "held_mean": held_mean(data, held),
-        "measured_held": held_mean(measured, answered_under_load(measured, deadline.ns)),
+        "measured_held": held_mean(measured, answered_under_load(measured), deadline.ns),
     }
 
 

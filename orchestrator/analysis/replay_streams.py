@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.analysis.load import ENOUGH_STREAMS
-from orchestrator.analysis.quality import AskedMetric, JudgedMean
+from orchestrator.analysis.standing import gains_of_pairs
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.metrics import Answers
 from orchestrator.stats import queueing
-from orchestrator.stats.queueing import Policy, serve
-from orchestrator.stats.slow_rounds import staleness
+from orchestrator.stats.queueing import AnyPolicy, serve, standing
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.stats.units import Floats
@@ -22,7 +20,6 @@ from orchestrator.stats.units import Floats
 Moments: TypeAlias = NDArray[np.int64]
 # Rates that differ by less than this share are one; by so much may moments of a trace differ.
 SAME_RATE, SAME_MOMENT_NS = 1e-5, 1000.0
-MOST_PAIRS = 200_000  # of an answer and another sample, which are judged one by one
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Arrivals:
 class Rule:
     """What is served next, see `queueing.serve`; ``skip_late`` skips by the deadline."""
 
-    policy: Policy = "queue"
+    policy: AnyPolicy = "queue"
     queue_limit: int | None = None
 
 
@@ -231,50 +228,35 @@ def _is_part(arrived_ns: Floats, moments_ns: Floats) -> bool:
 
 
 class Answered(NamedTuple):
-    """The N arrivals of a stream in order: the sample, whether it was late, and which count."""
+    """The N arrivals of a stream in order: sample, moment, response in ns, and which count."""
 
     samples: NDArray[np.intp]
-    late: NDArray[np.bool_]
+    moments_ns: ArrayLike
+    response_ns: Floats
     counts: slice
 
 
-def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
-    """Return mean quality with the last answer held, a mean over streams; before it nothing counts.
+def held_mean(data: TrialData, streams: Iterable[Answered], deadline_ns: float) -> float | None:
+    """Return mean quality with the newest answer held that is there when one is due.
 
-    None where the metric is no mean, there is no stream, or there are too many pairs to judge.
+    It is a mean over streams; before the first answer nothing counts. None where the metric is no
+    mean, there is no stream, or its answers are not here or changed.
     """
-    judged, metric = data.judged(data.metric), AskedMetric(data.metric)
-    if not isinstance(judged, JudgedMean) or judged.by_round is not None or not metric.is_mean:
+    judged, found = data.judged(data.metric), []
+    for one in streams:
+        arrived = np.asarray(one.moments_ns)
+        stands = standing(arrived + deadline_ns, arrived + one.response_ns)
+        answers = np.where(stands < 0, -1, one.samples[stands])
+        found.append((answers[one.counts], one.samples[one.counts]))
+    if not (judged.is_mean and found) or data.others or data.record.imported:
         return None
-    samples = len(data.references)
-    pairs = [_pairs(one, samples) for one in streams]
-    if not pairs:
-        return None
-    different, places = np.unique(np.concatenate(pairs), return_inverse=True)
-    if different.size > MOST_PAIRS:
-        return None
-    answer, asked = np.divmod(different, samples)
-    known = answer >= 0
-    gains = np.zeros(different.size)
-    if known.any():
-        answers = Answers(
-            [data.predictions[place] for place in answer[known]],
-            [data.references[place] for place in asked[known]],
-            {name: [of[place] for place in asked[known]] for name, of in data.slices.items()},
-        )
-        gains[known] = judged.gained(metric.score(answers))
-    of_streams = np.split(gains[places], np.cumsum([one.size for one in pairs])[:-1])
-    return judged.shown(float(np.mean([gained.mean() for gained in of_streams])))
+    answers, samples = map(np.concatenate, zip(*found, strict=True))
+    gains = gains_of_pairs([data], answers, samples)
+    sizes = np.cumsum([own.size for own, _ in found])[:-1]
+    return judged.shown(float(np.mean([one.mean() for one in np.split(gains, sizes)])))
 
 
-def _pairs(stream: Answered, samples: int) -> NDArray[np.int64]:
-    """Return, as one number per arrival that counts, whose answer stands, and for which sample."""
-    held = np.arange(stream.samples.size) - staleness(stream.late)
-    answer = np.where(held >= 0, stream.samples[held], -1)
-    return np.asarray((answer * samples + stream.samples)[stream.counts], dtype=np.int64)
-
-
-def answered_under_load(data: TrialData, deadline_ns: float) -> Iterator[Answered]:
+def answered_under_load(data: TrialData) -> Iterator[Answered]:
     """Yield the whole streams of a trial under load; their ramps are not among them."""
     assert data.streams is not None
     assert data.arrivals is not None
@@ -284,6 +266,5 @@ def answered_under_load(data: TrialData, deadline_ns: float) -> Iterator[Answere
         if not data.incomplete[own].any():
             order = np.argsort(data.arrivals[own], axis=None, kind="stable")
             samples = np.tile(np.arange(response.shape[1]), int(own.sum()))
-            yield Answered(
-                samples[order], (response[own] > deadline_ns).ravel()[order], slice(None)
-            )
+            arrived, took = (of[own].ravel()[order] for of in (data.arrivals, response))
+            yield Answered(samples[order], arrived, took, slice(None))

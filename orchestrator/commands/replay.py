@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.stats.thresholds import Threshold
 
 LAWS = ("periodic", "poisson", "gamma", "trace")
-POLICIES = ("queue", "newest", "skip_late")
+POLICIES = ("queue", "newest", "skip_late", "idle")
 PER_S = Number(1e-3, 1e6)
 
 
@@ -58,7 +58,7 @@ def window(text: str) -> tuple[int, int]:
     type=click.Choice(POLICIES),
     default="queue",
     metavar="RULE",
-    help="next sample: queue (default), newest or skip_late",
+    help="next sample: queue (default), newest, skip_late or idle",
 )
 @click.option("--queue-limit", type=COUNT, metavar="N", help="drop an arrival when N are waiting")
 @click.option("--deadline", metavar="TIME", help="a time such as '50 ms' (default: the primary threshold)")

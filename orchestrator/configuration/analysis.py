@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,7 +11,17 @@ import pyarrow as pa
 from pyarrow import csv
 from pydantic import Field, model_validator
 
-from orchestrator.configuration.fields import LARGEST_SEED, MOST_THRESHOLDS, Frozen, Milliseconds, Names, Percentile, Price
+from orchestrator.configuration.fields import (
+    FEWEST_ARRIVALS_PER_S,
+    LARGEST_SEED,
+    MOST_ARRIVALS_PER_S,
+    MOST_THRESHOLDS,
+    Frozen,
+    Milliseconds,
+    Names,
+    Percentile,
+    Price,
+)
 from orchestrator.contracts import InputError, first_line, nearest
 from orchestrator.stats.tail_quality import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
@@ -23,6 +33,9 @@ FORMS = "give median_ms with sigma or p95_ms, or points_ms (with weights), or cs
 NS_PER_MS = 10**6
 
 Weight = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+FrameRate = Annotated[float, Field(ge=FEWEST_ARRIVALS_PER_S, le=MOST_ARRIVALS_PER_S)]
+FramePolicy = Literal["queue", "newest", "idle"]
+FRAME_RATES = (10.0, 20.0, 30.0)
 
 
 class DeadlineConfig(Frozen):
@@ -132,6 +145,28 @@ class AnalysisConfig(Frozen):
         exclude_if=lambda price: price is None,
         description="what an hour of a system costs, in place of `system.price_per_hour`: `{cpu_all: 0.12}`, or one number for all",
     )
+    frame_rates: tuple[FrameRate, ...] = Field(
+        FRAME_RATES,
+        min_length=1,
+        max_length=MOST_THRESHOLDS,
+        exclude_if=lambda rates: rates == FRAME_RATES,
+        description="frames a second at which sequences are played for their streaming quality",
+    )
+    frame_policy: FramePolicy = Field(
+        "newest",
+        exclude_if=lambda policy: policy == "newest",
+        description="frame to answer next: the oldest (`queue`); the newest; or, with `idle`, the next to arrive",
+    )
+    late: Literal["hold", "drop"] = Field(
+        "hold",
+        exclude_if=lambda late: late == "hold",
+        description="what stands where the last frame's answer is late: the newest answer there is, or none",
+    )
+    fallback: str | None = Field(
+        None,
+        exclude_if=lambda fallback: fallback is None,
+        description="id of a fast trial, or the same without `-r<repeat>`: its answers stand where they are to later frames",
+    )
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
@@ -142,10 +177,11 @@ class AnalysisConfig(Frozen):
         given = self.price_per_hour
         return given.get(system, own) if isinstance(given, dict) else own if given is None else given
 
-    def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
-        """Return the error for a ``reference`` to none of these trials."""
-        said = f"analysis.reference={self.reference}: no such trial; {nearest(str(self.reference), trial_ids)}"
-        return InputError(said, "unknown", "analysis.reference", self.reference)
+    def check_trials(self, match_keys: Mapping[str, str]) -> None:
+        """Raise InputError for a trial that is none of these, which have match keys by id."""
+        for key, name in (("analysis.reference", self.reference), ("analysis.fallback", self.fallback)):
+            if name is not None and name not in {*match_keys, *match_keys.values()}:
+                raise InputError(f"{key}={name}: no such trial; {nearest(name, match_keys)}", "unknown", key, name)
 
     def check_slices(self, known: Iterable[str]) -> None:
         """Raise InputError for a name in ``slices`` that no sample has."""

@@ -232,6 +232,16 @@ class Map:
         truth, found = ground_truth(answers.references), detections(answers.predictions)
         return self._part(truth, found, self.areas).judged
 
+    def judge_choices(self, answers: Answers, samples: Ints) -> Judged:
+        rules, found = (self.iou_thresholds, self.areas), detections(answers.predictions)
+        classes = match_detections(ground_truth(answers.references), found, *rules)
+        firsts = np.unique(samples, return_index=True)[1].tolist()
+        once = ground_truth(answers.references[first] for first in firsts)
+        of_once = match_detections(once, detections([None] * len(firsts)), *rules)
+        pairs = zip(classes, of_once, strict=True)
+        of_one = [replace(one, to_find=alone.to_find) for one, alone in pairs]
+        return MeanAveragePrecision(len(samples), of_one)
+
     def judge_parts(self, name: str, answers: Answers) -> Mapping[str, Part]:
         truth, found = ground_truth(answers.references), detections(answers.predictions)
         if name == "area":

@@ -58,6 +58,10 @@ class WholeTaskMetric(Protocol):
     One that can also judge parts of samples, such as the boxes of one size, names the slices that
     are made of these in an attribute ``parts``; its ``judge_parts(name, answers)`` returns the
     groups of one such slice, a `Part` each, in the order in which they are shown.
+
+    One that need not judge each mix of answers anew has ``judge_choices(answers, samples)``: of
+    several answers to each sample, ``samples`` are their numbers, rising, [P], at most one is ever
+    on time, and `Judged.curve` takes the times of all, [R, P].
     """
 
     name: str

@@ -167,13 +167,12 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
     Raises
     ------
     InputError
-        if ``analysis.reference`` is neither the id nor the match key of a trial that can run, no sample has a slice, or trials that would
-        stand in one table are judged by different metrics.
+        if ``analysis.reference`` is neither the id nor the match key of a trial that can run, ``analysis.fallback`` of no trial, no sample
+        has a slice, or trials that would stand in one table are judged by different metrics.
     """
     wanted = analysis.reference
     matching = [planned for planned in plan.trials if wanted in (planned.trial_id, planned.match_key)]
-    if wanted is not None and not matching:
-        raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
+    analysis.check_trials({planned.trial_id: planned.match_key for planned in plan.trials})
     if wanted is not None and all(planned.state != "planned" for planned in matching):
         raise InputError(
             f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can",

@@ -19,7 +19,9 @@ from orchestrator.stats.units import Floats, evenly_chosen
 
 Moments = NDArray[np.int64]
 Policy: TypeAlias = Literal["queue", "newest", "skip_late"]
-POLICIES: tuple[Policy, ...] = ("queue", "newest", "skip_late")
+# Of stored times also that of a server that idles until the next arrival.
+AnyPolicy: TypeAlias = Policy | Literal["idle"]
+POLICIES: tuple[AnyPolicy, ...] = ("queue", "newest", "skip_late", "idle")
 
 SECOND_NS, NO_LIMIT = 10**9, 2**62
 # A ramp takes the longer of this and this share of its stream, unless told otherwise.
@@ -110,6 +112,22 @@ def waits(arrivals_ns: ArrayLike, services_ns: ArrayLike) -> Moments:
     return walk - np.minimum.accumulate(walk)
 
 
+def standing(due_ns: ArrayLike, answered_ns: ArrayLike) -> NDArray[np.intp]:
+    """Return the place of the newest answer there is whenever one is due, [N]; -1 where none is.
+
+    Moments ascend, one per arrival in order. The answer to an arrival counts from the moment when
+    it is there (+inf: never), that moment included, for this arrival and later ones.
+
+    >>> standing([0, 10, 20, 30], [10, 25, np.inf, 60])
+    array([-1,  0,  0,  1])
+    """
+    due, answered = np.asarray(due_ns), np.asarray(answered_ns)
+    places = np.arange(due.size)
+    newest = np.full(due.size + 1, -1)
+    np.maximum.at(newest, np.maximum(np.searchsorted(due, answered), places), places)
+    return np.maximum.accumulate(newest[:-1])
+
+
 def theil_sen_slope(x: ArrayLike, y: ArrayLike) -> float:
     """Return the median of the slopes of all pairs of points; NaN where no two differ in x."""
     chosen = evenly_chosen(np.size(x), MOST_POINTS)
@@ -159,7 +177,7 @@ def spacing_p_value(gaps_ns: ArrayLike, mean_ns: float, shape: float) -> float:
 def serve(
     arrivals_ns: ArrayLike,
     services_ns: ArrayLike,
-    policy: Policy = "queue",
+    policy: AnyPolicy = "queue",
     deadline_ns: int | None = None,
     queue_limit: int | None = None,
 ) -> Moments:
@@ -167,9 +185,10 @@ def serve(
 
     Whenever the server is free it looks at those that have arrived, that of the same moment among
     them. ``queue`` takes the oldest; ``newest`` the last, and drops all others; ``skip_late`` the
-    oldest that has not waited longer than ``deadline_ns``, and drops those before it. Of arrivals
-    of one moment the last is the newest. An arrival that finds ``queue_limit`` waiting is dropped;
-    one that finds the server idle does not wait.
+    oldest that has not waited longer than ``deadline_ns``, and drops those before it; ``idle`` the
+    next one, and drops all that have waited. Of arrivals of one moment the last is the newest. An
+    arrival that finds ``queue_limit`` waiting is dropped; one that finds the server idle does not
+    wait.
 
     Arrivals ascend and services are positive, both [N] in whole ns: all of it is exact. Without a
     limit the queue is Lindley's recursion. Otherwise arrivals that start at once and end before the
@@ -184,7 +203,8 @@ def serve(
     meets = np.append(services[:-1] >= np.diff(arrivals), True)[: arrivals.size]
     crowded = np.flatnonzero(meets).tolist()
     starts, lost = arrivals.tolist(), bytearray(arrivals.size)
-    limit, longest = (NO_LIMIT if one is None else one for one in (queue_limit, deadline_ns))
+    patience = 0 if policy == "idle" else deadline_ns
+    limit, longest = (NO_LIMIT if one is None else one for one in (queue_limit, patience))
     stream, newest = (arrivals.tolist(), services.tolist(), crowded), policy == "newest"
     _serve_crowds(*stream, newest, limit, longest, starts, lost)
     dropped = np.frombuffer(lost, dtype=np.bool_)

@@ -26,6 +26,8 @@ DECODED_FOR_ESTIMATE = 8
 SIZE = "size"
 # The slice whose groups are conversations: their samples are turns, which stand next to each other.
 CONVERSATION = "conversation"
+# The slice whose groups are sequences in time: their samples are frames, in order.
+SEQUENCE = "sequence"
 PICTURES = ("image_classification", "object_detection")
 NUMBERS = re.compile("([0-9]{1,15})")
 

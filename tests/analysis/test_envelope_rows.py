@@ -1,24 +1,20 @@
 """What neighbours cost at each deadline; and the envelope over budgets: the most that any of them keeps at each deadline, and the deadline from which another leads."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import build_trial, in_turns, rows_made
+from built_trials import build_trial, in_turns, results_of, rows_made
 from scipy import stats
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.ranking import Ranking
 from orchestrator.analysis.reading import readings
-from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.charts.neighbours import neighbours_chart
 from orchestrator.report.charts.quality import envelope_chart
 from orchestrator.report.findings.task import of_task
-from orchestrator.storage.stored_form import table_of
 
 BUDGETS = {"4": (8, 10.0), "16": (16, 20.0), "64": (32, 40.0)}  # right answers of 40, median in ms
 
@@ -70,18 +66,14 @@ def test_each_system_has_an_envelope_and_what_names_alone_tell_apart_has_none(no
 
 
 def test_a_report_draws_a_line_for_each_budget_and_the_most_of_them_and_names_what_leads_from_when_on(noise: Any) -> None:
-    [group] = grouped(in_turns(trials(noise)), AnalysisConfig(seed=0))
-    found = {
-        name: table_of(rows_made(name, group), tables()[name].schema) for name in ("envelope", "neighbours", "latency", "tail_quality")
-    }
-    results = CampaignAnalysis(cast(Any, None), (), AnalysisConfig(seed=0), (group,), found)
+    results = results_of(in_turns(trials(noise)), AnalysisConfig(seed=0), "envelope", "latency", "tail_quality")
     spec = envelope_chart(*readings(results)).spec
     steps = [(np.array(line["x"]), np.array(line["y"])) for line in spec["data"]["values"]]
     assert sorted(y[-1] for _, y in steps) == pytest.approx([0.2, 0.4, 0.8], rel=0.01)
     for point in spec["layer"][1]["data"]["values"]:
         at = [y[max(0, np.searchsorted(x, float(f"{point['x']:.4g}"), "right") - 1)] for x, y in steps]
         assert max(at) == pytest.approx(point["y"], abs=1e-4)
-    [said] = [one.values for one in of_task(results, Ranking(group, ())) if one.kind == "envelope"]
+    [said] = [one.values for one in of_task(results, Ranking(results.groups[0], ())) if one.kind == "envelope"]
     led = [(f"model.max_tokens={row['match_key']}", row["threshold_ns"]) for row in results.rows("envelope") if row["leads"]]
     assert list(zip(said["names"], said["from_ns"], strict=True)) == led
 
@@ -101,20 +93,18 @@ def test_a_neighbour_is_compared_with_none_at_each_deadline_and_flagged_where_it
         for system, name, ms, more in cases
     ]  # fmt: skip
     settings = AnalysisConfig(seed=0, primary="30 ms")
-    (group,) = grouped([replace(data, evidence=data.evidence | USED) for data in in_turns(made)], settings)
+    measured = [replace(data, evidence=data.evidence | USED) for data in in_turns(made)]
+    results = results_of(measured, settings, "neighbours", "latency", "tail_quality")
+    [group], rows = results.groups, results.rows("neighbours")
     starved = {data.record.match_key for data in group.trials if any("starved" in flag for flag in group.flags[data.trial_id])}
     assert starved == {"cpu-none", "cpu-beside", "gpu-beside"}  # beside it could have had a core, on the same one half
-    found = {name: rows_made(name, group, settings) for name in ("envelope", "neighbours", "latency", "tail_quality")}
-    for row in found["neighbours"]:
+    for row in rows:
         one, other = (
             np.array([kept(data, row["threshold_ns"]) for data in group.trials if data.record.match_key == key])
             for key in ("cpu-none", row["match_key"])
         )
         assert row["difference"] == pytest.approx(other.mean() - one.mean())
-    results = CampaignAnalysis(
-        cast(Any, None), (), settings, (group,), {name: table_of(found[name], tables()[name].schema) for name in found}
-    )
     (said,) = (one.values for one in of_task(results, Ranking(group, ())) if one.kind == "neighbours")
     assert [(one["name"], one["kind"]) for one in said["costs"]] == [("n beside", "shown"), ("n on the same cores", "not shown")]
     drawn = neighbours_chart(*readings(results)).spec["data"]["values"]
-    assert (len(drawn), said["most"]["cost"]) == (2, -min(row["difference"] for row in found["neighbours"]))
+    assert (len(drawn), said["most"]["cost"]) == (2, -min(row["difference"] for row in rows))

@@ -4,13 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from built_trials import build_trial, rows_made
+from built_trials import build_trial, results_of, rows_made
 from numpy.typing import NDArray
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.ranking import ranking
 from orchestrator.analysis.table import check_intervals, tables
 from orchestrator.analysis.trial_data import TrialData
@@ -108,14 +105,8 @@ def test_a_deadline_keeps_its_share_of_what_there_is_to_keep(metric: str) -> Non
 def test_the_better_system_is_the_one_with_the_smaller_error() -> None:
     trials = [make("kind_error", "slow", 2.0), make("kind_error", "fast")]
     analysis = AnalysisConfig(primary="12 ms")
-    groups = grouped(trials, analysis)
-    rows = rows_made("tail_quality", trials, analysis, ())
-
-    campaign = type("Campaign", (), {"config": None})
-    empty = {name: pa.table({}) for name in ("goodput", "processes", "comparison", "deadline")}
-    tables = {"tail_quality": pa.Table.from_pylist(rows), **empty}
-    results = CampaignAnalysis(campaign, (), analysis, groups, tables)  # type: ignore[arg-type]
-    assert [one.names["system"] for one in ranking(results, groups[0]).found] == ["fast", "slow"]
+    results = results_of(trials, analysis, "tail_quality")
+    assert [one.names["system"] for one in ranking(results, results.groups[0]).found] == ["fast", "slow"]
 
 
 def test_answers_that_are_worth_what_late_ones_are_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

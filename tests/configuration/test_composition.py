@@ -136,6 +136,10 @@ def test_analysis_keys_are_set_over_what_is_stored() -> None:
         ("analysis.seed=1,2", "conflict", "analysis.seed"),
         ("analysis.thresholds_ms=[-1]", "invalid", "analysis.thresholds_ms.0"),
         ("analysis.reference=${nope}", "invalid", None),
+        ("analysis.frame_rates=[30,0]", "invalid", "analysis.frame_rates.1"),
+        ("analysis.frame_rates=[]", "invalid", "analysis.frame_rates"),
+        ("analysis.frame_policy=oldest", "invalid", "analysis.frame_policy"),
+        ("analysis.late=skip", "invalid", "analysis.late"),
     ],
 )
 def test_other_keys_are_no_analysis(override: str, code: Code, key: str | None) -> None:

@@ -89,19 +89,13 @@ EMPTY = {"boxes": [], "labels": []}
 
 def test_pictures_are_laid_one_after_the_other():
     truth = ground_truth([REFERENCE, EMPTY, REFERENCE])
-    assert truth.pictures == 3
-    assert truth.picture.tolist() == [0, 0, 2, 2]
-    assert truth.label.tolist() == [3, 9, 3, 9]
-    assert truth.boxes.tolist() == REFERENCE["boxes"] * 2
-    assert truth.areas.tolist() == [5.5, 40] * 2
-    assert truth.crowd.tolist() == [False, True] * 2
-
+    assert (truth.pictures, truth.picture.tolist(), truth.label.tolist()) == (3, [0, 0, 2, 2], [3, 9, 3, 9])
+    columns = truth.boxes.tolist(), truth.areas.tolist(), truth.crowd.tolist()
+    assert columns == (REFERENCE["boxes"] * 2, [5.5, 40] * 2, [False, True] * 2)
     nothing = [{}, [], {**EMPTY, "scores": []}, {"boxes": None, "labels": None, "scores": None}]
     found = detections([None, PREDICTION, *nothing, PREDICTION])
-    assert found.picture.tolist() == [1, 1, 6, 6]
-    assert found.label.tolist() == [3, 9, 3, 9]
-    assert found.boxes.tolist() == PREDICTION["boxes"] * 2
-    assert found.scores.tolist() == [0.5, 1] * 2
+    columns = found.picture.tolist(), found.label.tolist(), found.boxes.tolist(), found.scores.tolist()
+    assert columns == ([1, 1, 6, 6], [3, 9, 3, 9], PREDICTION["boxes"] * 2, [0.5, 1] * 2)
 
 
 def test_arrays_serve_as_lists_do():

@@ -94,8 +94,9 @@ def test_a_reference_is_a_trial_that_can_run() -> None:
     check_analysis(made, AnalysisConfig(reference=made.trials[1].match_key))
     with refused("unsupported", "analysis.reference", made.trials[0].trial_id):
         check_analysis(made, AnalysisConfig(reference=made.trials[0].trial_id))
-    with refused("unknown", "analysis.reference", "small-dogs"):
-        check_analysis(made, AnalysisConfig(reference="small-dogs"))
+    for key in ("reference", "fallback"):
+        with refused("unknown", f"analysis.{key}", "small-dogs"):
+            check_analysis(made, AnalysisConfig(**{key: "small-dogs"}))
 
 
 GIB = 2**30

@@ -84,7 +84,7 @@ def test_figures_come_in_the_order_of_the_sections(reading: Reading) -> None:
     ]  # fmt: skip
     places = [SECTIONS.index(chart.section) for chart in charts]
     assert places == sorted(places)
-    assert len(MAKERS) == len(charts) + 4  # too few sizes, nothing searched, no neighbours, settings that tell no trials apart
+    assert len(MAKERS) == len(charts) + 5  # too few sizes, nothing searched, settings that tell no trials apart, no neighbours, no frames
 
 
 def test_curves_are_drawn_at_the_stored_values(report: Any, reading: Reading) -> None:

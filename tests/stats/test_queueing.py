@@ -1,43 +1,18 @@
 """Queues against recursion, published theory and simulation."""
 
-import heapq
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from effort import EFFORT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from md1 import md1_mean_wait
 from refusals import refused
 from scipy import stats
+from virtual_server import simulated
 
 from orchestrator.stats import queueing
-from orchestrator.stats.queueing import POLICIES, Policy, gamma, serve
-
-
-def by_recursion(arrivals: list[int], services: list[int]) -> list[int]:
-    """Lindley's recursion as it is written."""
-    found = [0]
-    for number, (arrival, following) in enumerate(pairwise(arrivals)):
-        found.append(max(0, found[-1] + services[number] - (following - arrival)))
-    return found
-
-
-@given(st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)), min_size=1, max_size=60))
-def test_waits_are_lindleys_recursion_to_the_ns(pairs: list[tuple[int, int]]) -> None:
-    arrivals, services = np.cumsum([gap for gap, _ in pairs]).tolist(), [service for _, service in pairs]
-    assert queueing.waits(arrivals, services).tolist() == by_recursion(arrivals, services)
-
-
-def test_exponential_services_give_exponential_responses() -> None:
-    random = np.random.default_rng(11)
-    arrivals = gamma(100_000, 60.0, 1.0, random)
-    services = np.rint(random.exponential(0.01e9, 100_000)).astype(np.int64)
-    responses = np.sort((queueing.waits(arrivals, services) + services) / 1e9)
-    theory = stats.expon(scale=1 / (1 / 0.01 - 60.0)).cdf(responses)  # of M/M/1
-    assert np.abs(theory - np.arange(1, 100_001) / 100_000).max() < 0.02
+from orchestrator.stats.queueing import POLICIES, AnyPolicy, gamma, serve
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=30))
@@ -109,34 +84,6 @@ def test_a_trace_that_is_none_is_refused(times: list[float]) -> None:
         queueing.trace(times)
 
 
-def simulated(arrivals: list[int], services: list[int], policy: Policy, deadline: int | None, limit: int | None) -> list[int]:
-    """Return the start of each arrival, -1 where it is dropped: one moment after another, each with what happens at it."""
-    starts = [-1] * len(arrivals)
-    events = [(at, number) for number, at in enumerate(arrivals)]
-    heapq.heapify(events)
-    waiting: list[int] = []
-    busy_until = None
-    while events:
-        moment = events[0][0]
-        room = float("inf") if limit is None else limit + (busy_until is None)
-        while events and events[0][0] == moment:
-            _, number = heapq.heappop(events)
-            if number >= 0 and len(waiting) < room:
-                waiting.append(number)
-        if busy_until is not None and busy_until > moment:
-            continue
-        busy_until = None
-        if policy == "newest":
-            waiting = waiting[-1:]
-        if policy == "skip_late":
-            waiting = [number for number in waiting if moment - arrivals[number] <= deadline]
-        if waiting:
-            number = waiting.pop(0)
-            starts[number], busy_until = moment, moment + services[number]
-            heapq.heappush(events, (busy_until, -1))
-    return starts
-
-
 @given(
     gaps=st.lists(st.integers(0, 30), min_size=1, max_size=60),
     seed=st.integers(0, 2**32),
@@ -147,7 +94,7 @@ def simulated(arrivals: list[int], services: list[int], policy: Policy, deadline
 )
 @settings(max_examples=100 * EFFORT)
 def test_every_policy_is_that_of_the_simulation(
-    gaps: list[int], seed: int, longest: int, policy: Policy, deadline: int, limit: int | None
+    gaps: list[int], seed: int, longest: int, policy: AnyPolicy, deadline: int, limit: int | None
 ) -> None:
     arrivals = np.cumsum(gaps)
     services = np.random.default_rng(seed).integers(1, longest, size=arrivals.size, endpoint=True)
@@ -156,12 +103,3 @@ def test_every_policy_is_that_of_the_simulation(
     starts = np.where(waits < 0, -1, arrivals + waits)
     assert starts.tolist() == simulated(arrivals.tolist(), services.tolist(), policy, skips_by, limit)
     assert (waits >= -1).all()
-
-
-def test_a_queue_waits_as_long_as_pollaczek_and_khinchine_say() -> None:
-    arrivals = gamma(200_000, 70, 1.0, np.random.default_rng(1))
-    services = np.full(arrivals.size, 10_000_000)
-    assert serve(arrivals, services).mean() / 1e9 == pytest.approx(md1_mean_wait(70, 0.01), rel=0.04)
-    within = serve(arrivals, services, "skip_late", 20_000_000)
-    assert within.max() <= 20_000_000
-    assert 0 < (within < 0).mean() < 0.1

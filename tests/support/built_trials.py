@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.table import Context, Row, all_rows, tables
 from orchestrator.analysis.trial_data import TrialData
@@ -16,6 +17,7 @@ from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema
 from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
+from orchestrator.storage.stored_form import table_of
 from orchestrator.subject.samples import batches_of_round
 
 
@@ -93,6 +95,12 @@ def rows_made(
     for before in {"comparison": ["deadline"], "envelope": ["deadline"], "goodput": ["load"]}.get(name, []):
         context.rows[before] = all_rows(tables()[before], context)
     return all_rows(tables()[name], context)
+
+
+def results_of(trials: Sequence[TrialData], analysis: AnalysisConfig, *names: str) -> CampaignAnalysis:
+    """Return results with the tables of these names; all others are empty."""
+    made = {name: table_of(rows_made(name, trials, analysis) if name in names else [], one.schema) for name, one in tables().items()}
+    return CampaignAnalysis(cast(Any, SimpleNamespace(config=None)), (), analysis, grouped(trials, analysis), made)
 
 
 def explained(data: TrialData, primary: Threshold | None, flags: Sequence[str] = ()) -> list[Any]:

@@ -7,12 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import poisson
 
 
-def md1_mean_wait(rate_per_s: float, service_s: float) -> float:
-    """Return the mean wait in s (Pollaczek and Khinchine)."""
-    load = rate_per_s * service_s
-    return load * service_s / (2 * (1 - load))
-
-
 def md1_waits_up_to(time_s: ArrayLike, rate_per_s: float, service_s: float) -> NDArray[np.float64]:
     """Return P(wait <= t) for each time t >= 0 in s: sums of positive terms, where Erlang's series alternates.
 

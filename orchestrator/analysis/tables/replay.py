@@ -8,7 +8,7 @@ REPLAY = (
     Column("group", "int32", "samples that arrive at once"),
     Column("burstiness", "float?", "shape of the gamma law; null for other laws"),
     Column("rate_per_s", "float", "samples a second", "rate", "per_s"),
-    Column("policy", "str", "what is served next: `queue`, `newest` or `skip_late`"),
+    Column("policy", "str", "what is served next: `queue`, `newest`, `skip_late` or `idle`"),
     Column(
         "queue_limit",
         "int32?",
@@ -154,15 +154,15 @@ REPLAY = (
     Column(
         "held_mean",
         "float?",
-        "replayed quality if the last answer on time serves until the next; null if nothing was "
-        "measured",
+        "replayed quality if the newest answer there is serves where one is late",
         "held",
         "quality",
     ),
     Column(
         "measured_held",
         "float?",
-        "the same as measured; both are null where the metric is no mean over samples",
+        "the same as measured; both are null where the metric is no mean over samples, or answers "
+        "are unknown or change",
         "held, measured",
         "quality",
     ),
@@ -181,12 +181,15 @@ REPLAYED = View(
     "Played back from times of a closed loop, which idling and other work of a real load would "
     "change. closed: tail quality of the same rounds, each sample started when the last had ended. "
     "kept: late and dropped samples count as failed; a mean over streams with its 95 % interval. "
-    "with fallback: another trial, on a machine of its own, answers where this one is late.",
+    "held: the newest answer there is serves where one is late; samples are in random order, and "
+    "successive pictures of a camera, which resemble each other, keep more. with fallback: another "
+    "trial, on a machine of its own, answers where this one is late.",
     labels={
         "rate_per_s": "rate",
         "utilisation": "utilisation",
         "closed_mean": "closed",
         "mean": "kept",
+        "held_mean": "held",
         "fallback": "fallback",
         "fallback_mean": "with fallback",
     },
@@ -221,8 +224,7 @@ MEASURED = View(
     "The same trial as it was measured under this load. times: its mean total time against the "
     "closed loop's. after idling: by how much the median of samples that found the server idle "
     "lies above the closed loop's, since clocks and caches are colder then. A replay includes "
-    "neither. held: quality if the last answer on time serves until the next one. Samples come in "
-    "random order here; successive pictures of a camera, which resemble each other, keep more.",
+    "neither.",
     labels={
         "rate_per_s": "rate",
         "mean": "replayed",

@@ -9,8 +9,10 @@ from typing import Any
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.ranking import WHO, Ranking, Standing, Tie, differing, is_shown_worse
+from orchestrator.analysis.reading import entries_of
 from orchestrator.analysis.table import Row
 from orchestrator.analysis.tables.comparison import EXACTLY
+from orchestrator.analysis.tables.streaming import changes
 from orchestrator.contracts import by_key
 from orchestrator.report.findings import Finding
 from orchestrator.report.record_tables import client_part
@@ -41,6 +43,7 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
             yield Finding("other_models", one.group.task, {"models": rest})
     yield from _envelopes(results, one.group)
     yield from _neighbours(results, one.group)
+    yield from _streaming(results, one.group)
     asked = [data.record for data in one.group.trials if data.record.trial.server.is_asked]
     asked.sort(key=lambda record: record.trial.server.name)
     for name, records in groupby(asked, key=lambda record: record.trial.server.name):
@@ -109,6 +112,29 @@ def _neighbours(results: CampaignAnalysis, group: Group) -> Iterator[Finding]:
                 "most": most[0],
             },
         )
+
+
+def _streaming(results: CampaignAnalysis, group: Group) -> Iterator[Finding]:
+    """Yield what leads at each frame rate, where that changes, and where tail quality differs."""
+    if not (rows := rows_of(results, "streaming", group)):
+        return
+    names = {entry.data.trial_id: entry.system_label for entry in entries_of(group)}
+    rates, otherwise = [], dict[tuple[str, ...], list[float]]()
+    asked = by_key((row for row in rows if row["asked"]), lambda row: row["rate_per_s"])
+    for rate, of in asked.items():
+        [best] = [row for row in of if row["trial"] == row["best"]]
+        tied = sum(row["worse"] is False for row in of)
+        rates.append({**best, "rate": rate, "name": names[best["trial"]], "tied": tied})
+        first = tuple(names[row["trial"]] for row in of if row["tail_place"] == 1)
+        if any(row["place"] != row["tail_place"] for row in of):
+            otherwise.setdefault(first if len(first) < len(of) else (), []).append(rate)
+    led = [
+        {**change._asdict(), "before": names[change.before], "after": names[change.after]}
+        for change in changes(rows)
+    ]
+    values = {"metric": group.trials[0].metric, "systems": len({row["trial"] for row in rows})}
+    values |= {"rates": rates, "changes": led, "otherwise": otherwise}
+    yield Finding("streaming", group.task, values)
 
 
 def _name_of(one: Standing, found: Sequence[Standing]) -> str:

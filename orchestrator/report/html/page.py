@@ -31,7 +31,8 @@ from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, printable, quality, quality_within
 from orchestrator.stats.times import Clock
 
-FIRST = ("capacity", "tail-quality", "envelope", "neighbours")  # charts beside what is found
+# Charts beside what is found.
+FIRST = ("capacity", "streaming", "tail-quality", "envelope", "neighbours")
 COMMON = "Tail quality at every threshold"
 # By the title of a section, the sections of its charts.
 CHARTS = {
