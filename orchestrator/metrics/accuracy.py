@@ -79,16 +79,21 @@ class TopK:
     """Top-k accuracy: share of samples whose right class is among the ``k`` likeliest.
 
     Predictions are class ids by rank, [S, K] or S sequences of any lengths, the likeliest first;
-    None or an empty one (the model failed) scores 0. References are class ids, [S].
+    None or an empty one (the model failed) scores 0. References are class ids, [S]. For lists of
+    recommended items with one right item each, this is the hit rate. ``discounted`` makes it
+    NDCG: the right class at rank r, from 1, scores 1 / log2(r + 1).
 
     Examples
     --------
     >>> Top1().score(Answers(predictions=[[7, 2], [3, 7], []], references=[7, 7, 7]))
     array([1., 0., 0.])
+    >>> TopK("ndcg_at_2", 2, discounted=True).score(Answers([[7, 2], [3, 7]], [7, 7])).round(3)
+    array([1.   , 0.631])
     """
 
     name: str
     k: int
+    discounted: bool = False
 
     def score(self, answers: Answers) -> NDArray[np.float64]:
         ranked = [() if ranking is None else ranking for ranking in answers.predictions]
@@ -100,11 +105,15 @@ class TopK:
                 value=longest,
             )
         check_one_form([*answers.references, *chain(*ranked)], "class ids", [WHOLE])
-        pairs = zip(ranked, answers.references, strict=True)
-        return np.array([truth in ranking[: self.k] for ranking, truth in pairs], dtype=np.float64)
+        gains = 1 / np.log2(np.arange(2, self.k + 2)) if self.discounted else np.ones(self.k)
+        pairs = zip(([*ranks[: self.k]] for ranks in ranked), answers.references, strict=True)
+        return np.array(
+            [gains[top.index(truth)] if truth in top else 0 for top, truth in pairs], np.float64
+        )
 
 
 Top1, Top5 = partial(TopK, "top1", 1), partial(TopK, "top5", 5)
+HitRateAt10, NdcgAt10 = partial(TopK, "hit_rate_at_10", 10), partial(TopK, "ndcg_at_10", 10, True)
 
 
 class SubjectAccuracy:

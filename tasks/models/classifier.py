@@ -20,7 +20,7 @@ ANSWERS = 5
 class Classifier:
     """A session between pictures and the five likeliest classes; ``prepare`` turns pictures into the array that it takes."""
 
-    def __init__(self, session: Session, prepare: Callable[[Sequence[Image]], Array], facts: Mapping[str, Any]) -> None:
+    def __init__(self, session: Session, prepare: Callable[[Sequence[Any]], Array], facts: Mapping[str, Any]) -> None:
         self._upload = session.upload
         self._download = session.download
         self._prepare = prepare
@@ -41,13 +41,15 @@ class Classifier:
         return likeliest(self._download(outputs))
 
 
-def likeliest(logits: np.ndarray[Any, np.dtype[np.float32]]) -> list[list[int]]:
-    """Return the class indices of the five largest logits per sample, the largest first; of equal ones the lower index first.
+def likeliest(logits: np.ndarray[Any, np.dtype[np.float32]], answers: int = ANSWERS) -> list[list[int]]:
+    """Return the class indices of the largest logits per sample, the largest first; of equal ones the lower index first.
 
     Parameters
     ----------
     logits
         shape [samples, classes].
+    answers
+        how many indices per sample.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def likeliest(logits: np.ndarray[Any, np.dtype[np.float32]]) -> list[list[int]]:
     """
     if np.isnan(logits).any():
         raise ArithmeticError("the network answered NaN")
-    order: list[list[int]] = np.argsort(-logits, axis=1, kind="stable")[:, :ANSWERS].tolist()
+    order: list[list[int]] = np.argsort(-logits, axis=1, kind="stable")[:, :answers].tolist()
     return order
 
 

@@ -24,7 +24,7 @@ def test_constraints_fit_the_ranges_and_leave_torch_to_the_machine() -> None:
     from packaging.requirements import Requirement
 
     pinned = dict(line.split("==") for line in (ROOT / INSTALL["CONSTRAINTS"]).read_text().splitlines() if not line.startswith("#"))
-    assert not any(name.startswith(("torch", "nvidia-c", "triton")) for name in pinned)
+    assert not any(name in ("torch", "torchvision") or name.startswith(("nvidia-c", "triton")) for name in pinned)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for text in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
         wanted = Requirement(text)

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lazily import Lazily
 from refusals import refused
 
-from orchestrator.metrics import Answers, MeanMetric
+from orchestrator.metrics import Answers, MeanMetric, find_metric
 from orchestrator.metrics.accuracy import Accuracy, ExactMatch, F1Macro, F1Micro, SubjectAccuracy, Top1, TopK, WordF1
 from orchestrator.stats.tail_quality import quality_curve
-
-
-@given(st.lists(st.tuples(st.sampled_from(["A", "B", "C", "D", None]), st.sampled_from("ABCD")), max_size=30))
-def test_mean_score_is_the_share_of_right_choices(pairs):
-    scores = Accuracy().score(Answers([choice for choice, _ in pairs], [truth for _, truth in pairs]))
-    assert scores.shape == (len(pairs),)
-    assert scores.sum() == sum(choice == truth for choice, truth in pairs)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +73,19 @@ def test_scores_one_sample_at_a_time(answers, k):
     else:
         expected = [float(truth in ranking[:k]) for ranking, truth in answers]
         assert TopK(f"top{k}", k).score(Answers(predictions, references)).tolist() == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "peer"), [("hit_rate_at_10", "RetrievalHitRate"), ("ndcg_at_10", "RetrievalNormalizedDCG")])
+def test_quality_of_lists_is_that_of_torchmetrics_where_a_late_list_holds_nothing_right(name, peer):
+    random, tensor = np.random.default_rng(0), Lazily("torch").tensor
+    lists, right, times = random.permuted([range(25)] * 60, axis=1)[:, :15], random.integers(0, 25, 60), random.integers(1, 1000, (1, 60))
+    measured = getattr(Lazily("torchmetrics.retrieval"), peer)(top_k=10, empty_target_action="neg")
+    for threshold in (0, 300, 1000):
+        found = (lists == right[:, None]) & (threshold >= times.T)
+        expected = measured(tensor([[*range(15, 0, -1)]] * 60).float(), tensor(found), indexes=tensor([[user] * 15 for user in range(60)]))
+        quality = quality_curve(find_metric(name).score(Answers(lists, right)), times, [threshold])[0, 0]
+        assert quality == pytest.approx(expected.item(), abs=1e-6)
 
 
 QUESTIONS = st.lists(

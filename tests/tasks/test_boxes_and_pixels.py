@@ -58,6 +58,8 @@ def test_numbers_that_are_none_are_an_error(value: float) -> None:
     for corner, score in ((value, 1.0), (1.0, value)):
         with pytest.raises(ArithmeticError):
             prediction(np.array([[0, 0, corner, 1.0]]), np.array([score]), np.ones(1), (9, 9))
+    with pytest.raises(ArithmeticError, match="NaN"):
+        likeliest(np.array([[0.0, np.nan]], dtype=np.float32))
 
 
 def test_one_place_may_hold_boxes_of_two_classes() -> None:
@@ -111,8 +113,3 @@ def test_the_five_largest_come_first_and_of_equals_the_lower_index(logits: np.nd
     answers = likeliest(logits)
     assert answers == expected
     assert all(type(index) is int for row in answers for index in row)
-
-
-def test_nan_is_an_error_and_no_answer() -> None:
-    with pytest.raises(ArithmeticError, match="NaN"):
-        likeliest(np.array([[0.0, np.nan]], dtype=np.float32))

@@ -14,6 +14,7 @@ from tasks.models.efficientnet_lite import EfficientNetLite
 from tasks.models.image_input import ImageInput
 from tasks.models.keras_classifier import KerasClassifier
 from tasks.models.nanodet import NanoDet
+from tasks.models.recommender import Recommender
 from tasks.models.scene_detector import SceneDetector
 from tasks.models.sentence_classifier import SentenceClassifier
 from tasks.models.timm_classifier import TimmClassifier
@@ -43,6 +44,7 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (NanoDet, {"path": __file__, "std": [1, 0, 1]}, "invalid", "model.mean"),
     (NanoDet, {"path": __file__, "least_score": 1.5}, "invalid", "model.least_score"),
     (NanoDet, {"path": __file__, "strides": []}, "invalid", "model.strides"),
+    (Recommender, {"tower": True, "path": "nowhere.pth"}, "not_found", "model.path"),
     (SceneDetector, {"path": "nowhere.pth"}, "not_found", "model.path"),
     (SceneDetector, {"least_score": 2}, "invalid", "model.least_score"),
     (SceneDetector, {"most_overlap": -0.5}, "invalid", "model.most_overlap"),

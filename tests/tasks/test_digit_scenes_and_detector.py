@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lazily import Lazily
 from PIL import Image
-from refusals import refused
 
 from orchestrator.contracts import LoadedModel
 from orchestrator.metrics import Answers, find_metric
@@ -64,9 +62,6 @@ def test_no_digit_is_in_both_parts() -> None:
     assert [[len(of_class) for of_class in digits(part)] for part in ("test", "training")] == [[100] * 10, [400] * 10]
 
 
-torch = Lazily("torch")
-
-
 def answer(model: LoadedModel, pictures: list[Any], batch: int) -> list[Any]:
     batches = [pictures[start : start + batch] for start in range(0, len(pictures), batch)]
     return [row for part in batches for row in model.postprocess(model.infer(model.preprocess(part)))]
@@ -101,10 +96,3 @@ def test_the_training_script_writes_weights_that_load(tmp_path: Path, make_conte
     assert ran.stdout == f"{out}\n"
     assert SceneDetector(path=str(out)).load(make_context()).facts["threads"] == {"intra_op": 2}
     assert read_checkpoint(out).keys() == read_checkpoint(WEIGHTS).keys()
-
-
-@pytest.mark.slow
-def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path, make_context: Any) -> None:
-    torch.save(torch.nn.Linear(3, 4).state_dict(), tmp_path / "other.pth")
-    with refused("conflict"):
-        SceneDetector(path=str(tmp_path / "other.pth")).load(make_context())

@@ -2,7 +2,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refusals import refused
 
 from orchestrator.contracts import Sample
 from orchestrator.subject.digests import cache_dir
@@ -55,11 +54,3 @@ def test_all_runtimes_give_the_logits_of_torch(
     if runtime == "onnxruntime":
         assert 0 < other.facts["largest_difference"] < other.facts["tolerance"] < 1e-3
     assert other.facts["threads"] == {"intra_op": 2}
-
-
-@pytest.mark.slow
-def test_weights_of_another_variant_or_number_of_classes_are_refused(make_context: Any) -> None:
-    (other,) = EfficientNetLite("lite2", 1000).files()
-    for model in (EfficientNetLite("lite0", 1000, path=str(other)), EfficientNetLite("lite0", 10)):
-        with refused("conflict"):
-            model.load(make_context())

@@ -9,6 +9,7 @@ import pytest
 from refusals import refused
 
 from tasks import reviews
+from tasks.ml_100k import Ml100k
 from tasks.mmlu import Mmlu
 from tasks.mmlu_dev import MmluDev
 from tasks.movie_reviews import MovieReviews
@@ -125,12 +126,24 @@ def test_the_package_s_questions_agree_with_its_other_file_of_them() -> None:
     assert {sample.slices["subject"] for sample in samples} == set(found)
 
 
-def test_a_package_of_another_form_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    broken = "dataset_name: law\nfewshot_config: {samples: [{question: 'Who? 1. I 2. You', target: I}]}\n"
-    (table := tmp_path / "mmlu_law.yaml").write_text(broken)
-    monkeypatch.setattr("tasks.mmlu_dev.locate", lambda package, pattern: [table])
+@pytest.mark.parametrize(
+    ("target", "module", "content"),
+    [
+        (MmluDev, "mmlu_dev", b"dataset_name: law\nfewshot_config: {samples: [{question: 'Who? 1. I 2. You', target: I}]}\n"),
+        (MovieReviews, "reviews", b"no archive"),
+        (MovieReviews, "reviews", bz2.compress(b"a,b\n1,2\n")),
+        (MovieReviews, "reviews", bz2.compress(b"\xff\xfe")),
+        (Ml100k, "ml_100k", b"user\tfilm\trating\tsecond\n1\tx\t3\t7\n"),
+        (Ml100k, "ml_100k", b"user\tfilm\n1\t2\n"),
+    ],
+)
+def test_a_package_of_another_form_is_refused(
+    target: Any, module: str, content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (table := tmp_path / "mmlu_law.yaml").write_bytes(content)
+    monkeypatch.setattr(f"tasks.{module}.locate", lambda package, pattern: [table])
     with refused("damaged", value=table):
-        MmluDev().check()
+        target().check()
 
 
 def test_the_test_s_reviews_have_labels_and_texts() -> None:
@@ -147,15 +160,6 @@ def test_training_and_test_share_no_film_and_no_text() -> None:
     assert not {review.film for review in training} & {review.film for review in test}
     assert not {review.text for review in training} & {review.text for review in test}
     assert len(training) > 3 * len(test)
-
-
-def test_a_package_of_other_reviews_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    table = tmp_path / "corpus.csv.bz2"
-    monkeypatch.setattr(reviews, "locate", lambda package, pattern: [table])
-    for content in (b"no archive", bz2.compress(b"a,b\n1,2\n"), bz2.compress(b"\xff\xfe")):
-        table.write_bytes(content)
-        with refused("damaged", value=table):
-            MovieReviews().check()
 
 
 def test_prompts_are_read_in_their_order(tmp_path: Path) -> None:

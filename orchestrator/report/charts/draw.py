@@ -55,6 +55,8 @@ METRICS = {
     "map75": "mean average precision at 75 % overlap",
     "f1_macro": "macro F1",
     "f1_micro": "micro F1",
+    "hit_rate_at_10": "hit rate at 10",
+    "ndcg_at_10": "NDCG at 10",
 }
 
 
