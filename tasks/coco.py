@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.contracts import InputError, Sample
 from tasks.boxes import METRICS, objects_group
-from tasks.coco_annotations import Annotated, read_annotations
+from tasks.coco_annotations import Annotated, read_annotations, read_document
 from tasks.coco_folders import find_files
 from tasks.packages import USER, VISION, Need
 from tasks.pictures import check_picture, decode
@@ -74,7 +74,8 @@ class Coco:
                     key="task.sort_by",
                     value=self._sort_by,
                 )
-            self._read = read_annotations(*find_files(*self._places))
+            file, folders = find_files(*self._places)
+            self._read = read_annotations(read_document(file), file, folders)
             if self._sort_by == "id":
                 self._read.sort(key=lambda annotated: annotated.identifier)
         return self._read

@@ -28,14 +28,16 @@ class Annotated:
     reference: dict[str, list[Any]]
 
 
-def read_annotations(file: Path, folders: Sequence[Path]) -> list[Annotated]:
+def read_annotations(document: Mapping[str, Any], file: Path, folders: Sequence[Path]) -> list[Annotated]:
     """Return the pictures that a JSON lists, in its order.
 
     Parameters
     ----------
+    document
+        ``images`` (id, file_name, width, height), ``annotations`` (id, image_id, category_id, bbox; area and iscrowd if wished) and
+        ``categories`` (id).
     file
-        JSON with ``images`` (id, file_name, width, height), ``annotations`` (id, image_id, category_id, bbox; area and iscrowd if
-        wished) and ``categories`` (id).
+        where they stand, for complaints.
     folders
         those that may hold the pictures; the first that holds the first picture holds them all.
 
@@ -44,12 +46,11 @@ def read_annotations(file: Path, folders: Sequence[Path]) -> list[Annotated]:
     InputError
         for the first entry that breaks a rule, naming file, entry, value and remedy.
     """
-    document = _document(file)
-    categories = {identifier for identifier, _ in _entries(document, "categories", file)}
+    categories = {identifier for identifier, _ in entries(document, "categories", file)}
     folder: Path | None = None
     pictures: dict[int, Annotated] = {}
     names: set[str] = set()
-    for identifier, entry in _entries(document, "images", file):
+    for identifier, entry in entries(document, "images", file):
         where = f"{file}: image {identifier}"
         name = _name(entry, where)
         if name in names:
@@ -60,37 +61,41 @@ def read_annotations(file: Path, folders: Sequence[Path]) -> list[Annotated]:
             raise InputError(
                 f"{where}: {folder / name} does not exist; add the picture or remove its entries", "not_found", "file_name", name
             )
-        size = (_whole(entry, "width", where, least=1), _whole(entry, "height", where, least=1))
+        size = (whole(entry, "width", where, least=1), whole(entry, "height", where, least=1))
         pictures[identifier] = Annotated(identifier, name, folder / name, size, {"boxes": [], "labels": [], "areas": [], "crowd": []})
     if not pictures:
         raise InputError(f"{file}: lists no image; choose another file", "no_data", value=file)
-    for identifier, entry in _entries(document, "annotations", file):
+    for identifier, entry in entries(document, "annotations", file):
         _add(entry, f"{file}: annotation {identifier}", pictures, categories)
     return list(pictures.values())
 
 
-def _document(file: Path) -> Mapping[str, Any]:
+def read_document(file: Path) -> dict[str, Any]:
+    """Return a JSON object with the lists of COCO's instances files. Raises InputError for any other file."""
     try:
         document: Any = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file}: is no JSON ({error}); fetch or write it again", "damaged", value=file) from error
-    found: Mapping[str, Any] = document if isinstance(document, dict) else {}
-    for key in LISTS:
-        if not isinstance(found.get(key), list):
-            raise InputError(
-                f"{file}: has no list {key!r}; choose a file with the lists {', '.join(LISTS)}, as COCO's instances files", "missing", key
-            )
+    found: dict[str, Any] = document if isinstance(document, dict) else {}
+    require_lists(found, LISTS, file)
     return found
 
 
-def _entries(document: Mapping[str, Any], key: str, file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the entries of a list with their ids, which must be unique."""
+def require_lists(document: Mapping[str, Any], lists: Sequence[str], file: Path) -> None:
+    """Raise InputError for the first of these keys that holds no list."""
+    for key in lists:
+        if not isinstance(document.get(key), list):
+            raise InputError(f"{file}: has no list {key!r}; choose a file with the lists {', '.join(lists)}", "missing", key)
+
+
+def entries(document: Mapping[str, Any], key: str, file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the entries of a list with their ids. Raises InputError for an id that is no whole number, or not the only one."""
     seen: set[int] = set()
     for number, entry in enumerate(document[key]):
         where = f"{file}: {key}[{number}]"
         if not isinstance(entry, dict):
             raise InputError(f"{where}: is no object with an id; correct it", "missing", "id")
-        identifier = _whole(entry, "id", where)
+        identifier = whole(entry, "id", where)
         if identifier in seen:
             raise InputError(
                 f"{where}: id={identifier} is used twice; give each entry of {key} an id of its own", key="id", value=identifier
@@ -101,7 +106,7 @@ def _entries(document: Mapping[str, Any], key: str, file: Path) -> Iterator[tupl
 
 def _add(entry: Mapping[str, Any], where: str, pictures: Mapping[int, Annotated], categories: set[int]) -> None:
     """Add one annotation to its picture's reference."""
-    image, category = _whole(entry, "image_id", where), _whole(entry, "category_id", where)
+    image, category = whole(entry, "image_id", where), whole(entry, "category_id", where)
     if image not in pictures:
         raise InputError(f"{where}: image_id={image} is not among the images; correct it or add the image", "unknown", "image_id", image)
     if category not in categories:
@@ -165,7 +170,8 @@ def _folder_of(name: str, where: str, folders: Sequence[Path]) -> Path:
     )
 
 
-def _whole(entry: Mapping[str, Any], key: str, where: str, least: int | None = None) -> int:
+def whole(entry: Mapping[str, Any], key: str, where: str, least: int | None = None) -> int:
+    """Return the whole number of a key. Raises InputError, which begins with ``where``, for anything else."""
     value = entry.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
         raise InputError(

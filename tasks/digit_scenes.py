@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from orchestrator.contracts import InputError, Sample
 from tasks.boxes import METRICS, objects_group
@@ -29,13 +29,14 @@ class DigitScenes:
     metrics: Sequence[str] = METRICS
 
     def __init__(self, scenes: int = 400, seed: int = 0) -> None:
+        self._ranges = {"scenes": (scenes, 1, MOST_SCENES), "seed": (seed, 0, 2**63)}
         self._scenes = scenes
         self._seed = seed
         self._samples: list[Sample] = []
 
     def check(self) -> None:
-        """Raise InputError for a number of scenes that is none, and where the package with the digits is missing."""
-        for name, value, low, high in (("scenes", self._scenes, 1, MOST_SCENES), ("seed", self._seed, 0, 2**63)):
+        """Raise InputError for a number of pictures that is none, and where the package with the digits is missing."""
+        for name, (value, low, high) in self._ranges.items():
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise InputError(
                     f"task.{name}={value} must be a whole number from {low} to {high}; correct it", key=f"task.{name}", value=value
@@ -43,21 +44,23 @@ class DigitScenes:
         digits("test")
 
     def samples(self) -> Sequence[Sample]:
-        """Return the scenes as PNG files in memory."""
+        """Return the pictures as PNG files in memory."""
         if not self._samples:
             self.check()
-            self._samples = [self._sample(number) for number in range(self._scenes)]
+            self._samples = list(self._draw())
         return self._samples
 
     def decode(self, encoded: bytes) -> Image:
         """Return the picture as RGB."""
         return decode(encoded)
 
-    def _sample(self, number: int) -> Sample:
-        scene = draw_scene(f"test {self._seed} {number}", digits("test"))
-        group = objects_group(len(scene.labels))
-        return Sample(f"scene-{number:05}.png", _reference(scene), group, {"objects": group}, payload=encode_grey(scene.pixels))
+    def _draw(self) -> Iterator[Sample]:
+        for number in range(self._scenes):
+            yield scene_sample(f"scene-{number:05}.png", draw_scene(f"test {self._seed} {number}", digits("test")))
 
 
-def _reference(scene: Scene) -> dict[str, Any]:
-    return {"boxes": scene.boxes, "labels": scene.labels}
+def scene_sample(name: str, scene: Scene) -> Sample:
+    """Return the sample of a scene, in the group of its number of digits."""
+    group = objects_group(len(scene.labels))
+    reference = {"boxes": scene.boxes, "labels": scene.labels}
+    return Sample(name, reference, group, {"objects": group}, payload=encode_grey(scene.pixels))

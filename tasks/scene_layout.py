@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,10 +26,12 @@ NOISE = 12
 VISIBLE = 32
 """Ink of at least this much belongs to a digit's box."""
 
+Light: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+
 
 @dataclass(frozen=True)
 class Scene:
-    """A grey picture uint8 [128, 128], and what is on it: boxes [x, y, width, height] in whole pixels, and digits."""
+    """A grey picture uint8 [height, width], and what is on it: boxes [x, y, width, height] in whole pixels, and digits."""
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
     boxes: list[list[int]]
@@ -47,45 +49,61 @@ def draw_scene(seed: str, digits: Sequence[Sequence[Ink]]) -> Scene:
         the digits to choose from, by class.
     """
     chance = Random(seed)  # noqa: S311 - nothing here is secret
-    paper = _between(chance, DARKEST_PAPER, BRIGHTEST_PAPER)
+    paper = between(chance, DARKEST_PAPER, BRIGHTEST_PAPER)
     light = np.full((SCENE_SIDE, SCENE_SIDE), float(paper))
     boxes: list[list[int]] = []
     labels: list[int] = []
-    wanted = _between(chance, 1, MOST_DIGITS)
+    wanted = between(chance, 1, MOST_DIGITS)
     while len(boxes) < wanted:
-        label = _between(chance, 0, len(digits) - 1)
-        digit = digits[label][_between(chance, 0, len(digits[label]) - 1)]
-        ink = trimmed(scaled(digit, _between(chance, SMALLEST, LARGEST)))
-        brightness = _between(chance, FAINTEST_INK, 255)
+        label, ink, brightness = draw_digit(chance, digits, (SMALLEST, LARGEST), FAINTEST_INK)
         height, width = ink.shape
-        x, y = _between(chance, 0, SCENE_SIDE - width), _between(chance, 0, SCENE_SIDE - height)
+        x, y = between(chance, 0, SCENE_SIDE - width), between(chance, 0, SCENE_SIDE - height)
         # A digit that finds no room is drawn anew, so that large ones do not stop the scene.
         if any(_touch((x, y, width, height), box) for box in boxes):
             continue
-        light[y : y + height, x : x + width] += (brightness - paper) * (ink / 255.0)
+        paint(light, ink, x, y, brightness)
         boxes.append([x, y, width, height])
         labels.append(label)
-    light += NOISE * (2.0 * _grain(seed) - 1.0)
-    return Scene(np.clip(np.rint(light), 0, 255).astype(np.uint8), boxes, labels)
+    return Scene(noisy(light, seed), boxes, labels)
 
 
-def scaled(ink: Ink, side: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def draw_digit(chance: Random, digits: Sequence[Sequence[Ink]], sides: tuple[int, int], faintest: int) -> tuple[int, Light, int]:
+    """Return a class, the ink of one of its digits, trimmed after scaling to a side within these, and a brightness up to 255."""
+    label = between(chance, 0, len(digits) - 1)
+    digit = digits[label][between(chance, 0, len(digits[label]) - 1)]
+    return label, trimmed(scaled(digit, between(chance, *sides))), between(chance, faintest, 255)
+
+
+def paint(light: Light, ink: Light, x: int, y: int, brightness: int) -> None:
+    """Draw ink of 0 to 255 over what is there; ink of 255 has the brightness."""
+    height, width = ink.shape
+    ground = light[y : y + height, x : x + width]
+    ground += (brightness - ground) * (ink / 255.0)
+
+
+def noisy(light: Light, seed: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return square pixels with the noise of a seed."""
+    noise = NOISE * (2.0 * (grain(seed, len(light)) / 256.0) - 1.0)
+    return np.clip(np.rint(light + noise), 0, 255).astype(np.uint8)
+
+
+def scaled(ink: Ink, side: int) -> Light:
     """Return a digit of [28, 28] as [side, side], interpolated linearly between the centres of cells."""
     place = np.clip((np.arange(side) + 0.5) * (SIDE / side) - 0.5, 0, SIDE - 1)
     low = np.minimum(place.astype(np.int64), SIDE - 2)
     share = place - low
     rows = ink[low] * (1 - share)[:, None] + ink[low + 1] * share[:, None]
-    result: np.ndarray[Any, np.dtype[np.float64]] = rows[:, low] * (1 - share) + rows[:, low + 1] * share
+    result: Light = rows[:, low] * (1 - share) + rows[:, low + 1] * share
     return result
 
 
-def trimmed(ink: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def trimmed(ink: Light) -> Light:
     """Return the part of a digit within the smallest box around its visible ink."""
     rows, columns = np.flatnonzero((ink >= VISIBLE).any(axis=1)), np.flatnonzero((ink >= VISIBLE).any(axis=0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _between(chance: Random, low: int, high: int) -> int:
+def between(chance: Random, low: int, high: int) -> int:
     """Return a whole number, both ends included."""
     return low + int(chance.random() * (high - low + 1))
 
@@ -94,7 +112,6 @@ def _touch(one: Sequence[int], other: Sequence[int]) -> bool:
     return all(one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2] for axis in (0, 1))
 
 
-def _grain(seed: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return a number in [0, 1) per pixel."""
-    raw = hashlib.shake_256(seed.encode()).digest(SCENE_SIDE**2)
-    return np.frombuffer(raw, dtype=np.uint8).reshape(SCENE_SIDE, SCENE_SIDE) / 256.0
+def grain(seed: str, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return a number from 0 to 255 per pixel of a square."""
+    return np.frombuffer(hashlib.shake_256(seed.encode()).digest(side**2), dtype=np.uint8).reshape(side, side)

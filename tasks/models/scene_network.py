@@ -1,27 +1,28 @@
-"""The network of ``scene_detector``: at each place of a 16 x 16 grid it says which digit is there and where its edges are."""
+"""The network of ``scene_detector``: every 8 pixels it says which digit is there and where its edges are."""
 
 from __future__ import annotations
 
 from typing import Any
 
 SIDE = 128
-"""Pixels a side that the network sees."""
+"""Pixels a side of the pictures that the network is trained on."""
 STRIDE = 8
 """Pixels between places of the grid."""
 PLACES = SIDE // STRIDE
+"""Places along each side of these pictures."""
 CLASSES = 10
 WIDTH = 64
 
 
-def build_network() -> Any:
-    """Return the network with random weights.
+def build_network(side: int = SIDE) -> Any:
+    """Return the network with random weights, which do not depend on the side.
 
-    It takes grey pictures [n, 1, 128, 128] between 0 and 1 and returns scores [n, 256, 10] between 0 and 1 and corners
-    [n, 256, 4]: left, top, right, bottom in pixels. Its part ``layers`` returns the numbers behind: [n, 14, 16, 16].
+    It takes grey pictures [n, 1, side, side] between 0 and 1 and returns scores [n, (side / 8)², 10] between 0 and 1 and corners
+    [n, (side / 8)², 4]: left, top, right, bottom in pixels. Its part ``layers`` returns the numbers behind: [n, 14, side / 8, side / 8].
     """
     from torch import nn
 
-    return _network_class()(nn.Sequential(*_layers(nn)))
+    return _network_class()(nn.Sequential(*_layers(nn)), side // STRIDE)
 
 
 def _layers(nn: Any) -> list[Any]:
@@ -49,10 +50,10 @@ def _network_class() -> Any:
     class SceneNetwork(nn.Module):
         """Layers, and the reading of their answers as scores and corners."""
 
-        def __init__(self, layers: Any) -> None:
+        def __init__(self, layers: Any, places_a_side: int) -> None:
             super().__init__()
             self.layers = layers
-            centres = (torch.arange(PLACES) + 0.5) * STRIDE
+            centres = (torch.arange(places_a_side) + 0.5) * STRIDE
             y, x = torch.meshgrid(centres, centres, indexing="ij")
             places = torch.stack([x.flatten(), y.flatten()], dim=1)
             self.register_buffer("places", places, persistent=False)

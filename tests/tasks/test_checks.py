@@ -20,11 +20,13 @@ from tasks.models.sentence_classifier import SentenceClassifier
 from tasks.models.timm_classifier import TimmClassifier
 from tasks.models.torchvision_classifier import TorchvisionClassifier
 from tasks.models.torchvision_detector import TorchvisionDetector
+from tasks.moving_digits import MovingDigits
 
 CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (DigitScenes, {"scenes": 0}, "invalid", "task.scenes"),
     (DigitScenes, {"scenes": 2.5}, "invalid", "task.scenes"),
     (DigitScenes, {"scenes": True}, "invalid", "task.scenes"),
+    (MovingDigits, {"frames": 0}, "invalid", "task.frames"),
     (DigitScenes, {"seed": -1}, "invalid", "task.seed"),
     (CausalLM, {}, "missing", "model.path"),
     (CausalLM, {"hub": "x/y", "choices": ["A", "A"]}, "invalid", "model.choices"),
@@ -48,6 +50,7 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (SceneDetector, {"path": "nowhere.pth"}, "not_found", "model.path"),
     (SceneDetector, {"least_score": 2}, "invalid", "model.least_score"),
     (SceneDetector, {"most_overlap": -0.5}, "invalid", "model.most_overlap"),
+    (SceneDetector, {"input_size": 100}, "invalid", "model.input_size"),
     (SentenceClassifier, {"labels": ["good"]}, "invalid", "model.labels"),
     (SentenceClassifier, {"labels": ["a", "b"], "tokens": 64}, "invalid", "model.tokens"),
     (SentenceClassifier, {"labels": ["a", "b"], "path": "nowhere"}, "not_found", "model.path"),

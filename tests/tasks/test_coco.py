@@ -9,6 +9,7 @@ from pictures import save_picture
 from refusals import refused
 
 from tasks.coco import Coco
+from tasks.video import Video
 
 DOCUMENT: dict[str, Any] = {
     "images": [
@@ -18,10 +19,25 @@ DOCUMENT: dict[str, Any] = {
     ],
     "annotations": [
         {"id": 1, "image_id": 5, "category_id": 18, "bbox": [1.5, 2, 10, 12.25], "area": 80.5, "iscrowd": 0},
-        {"id": 2, "image_id": 5, "category_id": 90, "bbox": [0, 0, 24.5, 16], "area": 100, "iscrowd": 1},
+        {"id": 2, "image_id": 5, "category_id": 90, "bbox": [-1, -1, 26, 18], "area": 100, "iscrowd": 1},
         {"id": 4, "image_id": 3, "category_id": 18, "bbox": [4, 5, 6, 7]},
     ],
     "categories": [{"id": 18, "name": "dog"}, {"id": 90, "name": "toothbrush"}],
+}
+PLACES = [(1, 7), (0, 1), (1, 5)]  # video and frame of each picture
+VIDEO = DOCUMENT | {
+    "images": [
+        picture | {"video_id": video, "frame_id": frame} for picture, (video, frame) in zip(DOCUMENT["images"], PLACES, strict=True)
+    ],
+    "videos": [{"id": 0, "name": "north"}, {"id": 1, "file_name": "south"}],
+}
+ARGOVERSE = DOCUMENT | {
+    "images": [
+        {"id": picture["id"], "name": picture["file_name"], "width": 24, "height": 16, "sid": video, "fid": frame}
+        for picture, (video, frame) in zip(DOCUMENT["images"], PLACES, strict=True)
+    ],
+    "sequences": ["north", "south"],
+    "seq_dirs": [".", "."],
 }
 
 
@@ -40,9 +56,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return build
 
 
-def changed(**changes: Any) -> dict[str, Any]:
+def changed(document: Any = DOCUMENT, **changes: Any) -> dict[str, Any]:
     """Return the document with changes such as ``annotations_0_bbox=…``; None removes the key."""
-    document = deepcopy(DOCUMENT)
+    document = deepcopy(document)
     for place, value in changes.items():
         table, number, key = place.split("_", maxsplit=2)
         entry = document[table][int(number)]
@@ -55,11 +71,10 @@ def changed(**changes: Any) -> dict[str, Any]:
 
 def test_references_keep_boxes_areas_and_crowds(write: Callable[..., Path]) -> None:
     task = Coco(str(write()))
-    task.check()
     first, second, third = task.samples()
     assert [sample.name for sample in (first, second, third)] == ["b.png", "a.jpg", "empty.png"]
     assert first.reference == {
-        "boxes": [[1.5, 2, 10, 12.25], [0, 0, 24.5, 16]],
+        "boxes": [[1.5, 2, 10, 12.25], [-1, -1, 26, 18]],
         "labels": [18, 90],
         "areas": [80.5, 100],
         "crowd": [0, 1],
@@ -92,7 +107,6 @@ def test_usual_layouts_are_found(write: Callable[..., Path], pictures: str, tabl
 def test_pictures_and_annotations_may_be_named(write: Callable[..., Path], tmp_path: Path, key: str) -> None:
     write(pictures="here", table="there/boxes.json")
     task = Coco(**{key: str(tmp_path / "here")}, annotations=str(tmp_path / "there" / "boxes.json"))
-    task.check()
     assert len(task.samples()) == 3
 
 
@@ -171,5 +185,53 @@ def test_a_truncated_picture_is_refused(write: Callable[..., Path]) -> None:
         Coco(str(root)).check()
 
 
-def test_a_box_may_leave_its_picture_by_a_pixel(write: Callable[..., Path]) -> None:
-    Coco(str(write(changed(annotations_0_bbox=[-1, -1, 26, 18])))).check()
+@pytest.mark.parametrize(
+    ("document", "labels"),
+    [
+        (VIDEO, [18, 90]),
+        (ARGOVERSE, [18, 90]),
+        (
+            changed(ARGOVERSE, annotations_0_category_id=0, annotations_1_category_id=1, annotations_2_category_id=0)
+            | {"categories": [{"id": 0, "name": "person"}, {"id": 1, "name": "stop_sign"}], "coco_subset": [0, 11]},
+            [1, 13],
+        ),
+    ],
+    ids=["coco", "argoverse", "argoverse with COCO's classes"],
+)
+def test_frames_stand_in_the_order_of_their_numbers_video_by_video(write: Callable[..., Path], document: Any, labels: list[int]) -> None:
+    alone = {sample.name: sample for sample in Coco(str(write())).samples()}
+    root = str(write(document))
+    samples = Video(root).samples()
+    assert [(sample.name, sample.slices["sequence"]) for sample in samples] == [
+        ("empty.png", "south"),
+        ("b.png", "south"),
+        ("a.jpg", "north"),
+    ]
+    assert samples[1].reference == alone["b.png"].reference | {"labels": labels}
+    assert [sample.name for sample in Video(root, sequences=1, frames=1).samples()] == ["empty.png"]
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "key"),
+    [
+        (DOCUMENT, "missing", "videos"),
+        (changed(VIDEO, images_0_video_id=2), "unknown", "video_id"),
+        (changed(VIDEO, images_0_frame_id=None), "invalid", "frame_id"),
+        (changed(VIDEO, images_0_frame_id=5), "invalid", "frame_id"),  # twice the same
+        (changed(VIDEO, images_1_video_id=1), "invalid", "frame_id"),  # 1, 5, 7
+        (changed(VIDEO, videos_0_name="south"), "invalid", "name"),
+        (changed(ARGOVERSE, images_0_sid=2), "unknown", "sid"),
+        (changed(ARGOVERSE, images_0_sid=-1), "invalid", "sid"),
+        (changed(ARGOVERSE, images_0_fid="7"), "invalid", "fid"),
+        (changed(ARGOVERSE, images_0_name="../b.png"), "invalid", "file_name"),
+        (ARGOVERSE | {"seq_dirs": ["/etc", ".."]}, "invalid", "file_name"),
+        (ARGOVERSE | {"sequences": None}, "missing", "sequences"),
+        (ARGOVERSE | {"sequences": ["north"]}, "unknown", "video_id"),
+        (ARGOVERSE | {"coco_subset": [0, 80]}, "invalid", "coco_subset"),
+        (ARGOVERSE | {"coco_subset": [0, 2]}, "invalid", "coco_subset"),  # its categories are 18 and 90
+    ],
+)
+def test_frames_without_a_place_in_time_are_refused(write: Callable[..., Path], document: Any, code: Any, key: str) -> None:
+    root = write(document)
+    with refused(code, key):
+        Video(str(root)).check()

@@ -15,31 +15,37 @@ from tasks.digit_scenes import DigitScenes
 from tasks.mnist_digits import digits
 from tasks.models.checkpoint import read_checkpoint
 from tasks.models.scene_detector import WEIGHTS, SceneDetector
+from tasks.moving_digits import FRAME_SIDE, MovingDigits
 from tasks.scene_layout import SCENE_SIDE
 
 
 def test_there_are_four_hundred_scenes_of_one_to_five_digits() -> None:
     task = DigitScenes()
-    task.check()
     samples = task.samples()
     assert len(samples) == 400
     assert {len(sample.reference["labels"]) for sample in samples} == {1, 2, 3, 4, 5}
     assert {label for sample in samples for label in sample.reference["labels"]} == set(range(10))
     assert samples[7].name == "scene-00007.png"
-    picture = task.decode(samples[7].read())
-    assert (picture.mode, picture.size) == ("RGB", (SCENE_SIDE, SCENE_SIDE))
+    assert task.decode(samples[7].read()).size == (SCENE_SIDE, SCENE_SIDE)
 
 
-def test_scenes_are_the_same_on_every_machine() -> None:
-    samples = DigitScenes(scenes=20).samples()
+@pytest.mark.parametrize(
+    ("task", "digest"),
+    [
+        (DigitScenes(scenes=20), "f3e9abfc024c568383b7078ca805eac91325e550d9946b3d3984902e8ef175a8"),
+        (MovingDigits(sequences=2, frames=3), "7a5778b0a83045a4af111ffb8572595ecf42133d04665e5a1c7071a93eb5f291"),
+    ],
+    ids=["scenes", "moving"],
+)
+def test_scenes_are_the_same_on_every_machine(task: DigitScenes, digest: str) -> None:
+    samples = task.samples()
     content = b"".join(sample.read() for sample in samples) + repr([sample.reference for sample in samples]).encode()
-    assert hashlib.sha256(content).hexdigest() == "f3e9abfc024c568383b7078ca805eac91325e550d9946b3d3984902e8ef175a8"
+    assert hashlib.sha256(content).hexdigest() == digest
 
 
 def test_a_seed_draws_other_scenes_and_more_scenes_start_with_the_same() -> None:
-    first = DigitScenes(scenes=3).samples()
-    assert [sample.read() for sample in DigitScenes(scenes=5).samples()][:3] == [sample.read() for sample in first]
-    assert DigitScenes(scenes=3, seed=1).samples()[0].read() != first[0].read()
+    first, more, other = ([sample.read() for sample in DigitScenes(scenes, seed).samples()] for scenes, seed in ((3, 0), (5, 0), (3, 1)))
+    assert first == more[:3] != other
 
 
 def test_boxes_lie_inside_and_ink_touches_the_edges_of_its_own_box_alone() -> None:
@@ -56,6 +62,18 @@ def test_boxes_lie_inside_and_ink_touches_the_edges_of_its_own_box_alone() -> No
         assert (pixels[taken == 0] - paper).max() <= 26  # twice the noise: the median has some too
 
 
+@pytest.mark.parametrize("speed", [0, 7.5, -40])
+def test_digits_move_by_the_speed_and_stay_inside(speed: float) -> None:
+    samples = MovingDigits(sequences=2, frames=12, speed=speed).samples()
+    assert [sample.slices["sequence"] for sample in samples] == ["sequence-000"] * 12 + ["sequence-001"] * 12
+    for frames in (samples[:12], samples[12:]):
+        assert len({tuple(sample.reference["labels"]) for sample in frames}) == 1
+        places, sizes = np.split(np.array([sample.reference["boxes"] for sample in frames]), 2, axis=-1)
+        assert 0 <= places.min() <= (places + sizes).max() <= FRAME_SIDE
+        way = np.linalg.norm(np.diff(places, axis=0), axis=-1)
+        assert abs(speed) * 0.8 - 1.5 <= np.median(way) <= way.max() <= abs(speed) + 1.5  # whole pixels; one that turns back moves less
+
+
 def test_no_digit_is_in_both_parts() -> None:
     parts = [{ink.tobytes() for of_class in digits(part) for ink in of_class} for part in ("training", "test")]
     assert not parts[0] & parts[1]
@@ -68,20 +86,22 @@ def answer(model: LoadedModel, pictures: list[Any], batch: int) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("runtime", "scenes"), [("torch", 160), ("onnxruntime", 80)])
-def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_context: Any) -> None:
-    task = DigitScenes(scenes=scenes)
+@pytest.mark.parametrize(
+    ("runtime", "task", "side", "low", "high"),
+    [
+        ("torch", DigitScenes(scenes=160), None, 0.78, 0.9),
+        ("onnxruntime", DigitScenes(scenes=80), None, 0.78, 0.9),
+        ("torch", MovingDigits(sequences=10, frames=8, speed=40), 640, 0.78, 0.9),
+        ("onnxruntime", MovingDigits(sequences=10, frames=8, speed=40), 320, 0.5, 0.7),  # half the pixels find less
+    ],
+)
+def test_it_finds_digits(runtime: str, task: DigitScenes, side: int | None, low: float, high: float, make_context: Any) -> None:
     samples = task.samples()
-    model = SceneDetector()
-    model.check()
-    loaded = model.load(make_context(runtime))
-    assert isinstance(loaded, LoadedModel)
+    loaded = SceneDetector(input_size=side).load(make_context(runtime))
     pictures = [task.decode(sample.read()) for sample in samples]
     found = answer(loaded, pictures, batch=32)  # the last batch has 16
-    quality = {name: find_metric(name).judge(Answers(found, [sample.reference for sample in samples])).ideal() for name in ("map", "map50")}
-    assert quality["map50"] > 0.97
-    assert quality["map"] > 0.78
-    assert (loaded.input_size(pictures[0]), loaded.facts["threads"]) == (128 * 128, {"intra_op": 2})
+    assert low < find_metric("map").judge(Answers(found, [sample.reference for sample in samples])).ideal() < high
+    assert (loaded.input_size(pictures[0]), loaded.facts["threads"]) == (pictures[0].width ** 2, {"intra_op": 2})
     alone = answer(loaded, pictures[:3], batch=1)
     for one, same in zip(alone, found, strict=False):
         assert one["labels"] == same["labels"]
