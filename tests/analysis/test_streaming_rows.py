@@ -130,7 +130,8 @@ def test_a_round_is_worth_what_the_answers_that_stand_are(
         judged, times = judge(metric, mixed), np.array([[np.inf if frame < 0 else 1.0 for frame, _ in newest]])
         expected.append(judged.shown(float(judged.curve(times, [1.0])[0, 0])))
     asked: Any = {"frame_policy": policy, "late": late, "fallback": fallback}
-    row, alone = rows_made("streaming", [a, b], AnalysisConfig(frame_rates=(20.0,), **asked))
+    torn = trial("torn", np.full((13, 36), 30.0), metric, references, b.predictions, task={"limit": 36})
+    row, alone = rows_made("streaming", [a, b, torn], AnalysisConfig(frame_rates=(20.0,), **asked))
     assert row["mean"] == pytest.approx(np.mean(expected))
     assert row["interval_low"] <= row["mean"] <= row["interval_high"]
     assert (row["fallback"], alone["fallback"]) == (fallback and "net-b-r0", None)

@@ -125,14 +125,15 @@ def streaming(context: Context, group: Group) -> Iterator[Row]:
     """Yield one row per system and frame rate, for tasks whose samples name their ``sequence``.
 
     Rates between those that are asked for show where the ranking changes. Trials of a closed loop,
-    one sample after another, are played; ``trial`` is the first of repeats.
+    one sample after another, are played; ``trial`` is the first of repeats. A limit draws single
+    frames, whose times between them are unknown: such trials are left out.
     """
     analysis, wanted = context.analysis, context.analysis.fallback
     trials = [
         data
         for data in group.trials
         if SEQUENCE in data.slices and can_play(data) and figure_of(data, data.metric) is not None
-        if not (data.others or data.record.imported)
+        if not (data.others or data.record.imported or data.record.trial.task.limit)
     ]
     fallback = [data for data in trials if wanted in (data.trial_id, data.record.match_key)][:1]
     asked = sorted({*analysis.frame_rates}) if trials else []
