@@ -17,6 +17,7 @@ from orchestrator.contracts import InputError, Model, Sample, Task
 from orchestrator.subject.digests import digest_files
 from orchestrator.subject.samples import (
     CONVERSATION,
+    SEQUENCE,
     check_classes,
     check_names,
     class_range,
@@ -122,7 +123,7 @@ class Inspector:
         model, of_model = self._model(trial, model_options)
         task, samples, classes, of_task = self._task(trial, task_options)
         check_classes(f"model {trial.model.name}", trial.model.classes, classes)
-        turns = turns_of(sample.slices.get(CONVERSATION) for sample in samples)
+        turns, _ = (turns_of(sample.slices.get(name) for sample in samples) for name in (CONVERSATION, SEQUENCE))
         refuse_torn(trial, turns)
         inspection = replace(
             of_task,

@@ -227,17 +227,27 @@ def _apart(times: Times, order: Samples, size: int) -> int | None:
     return int(order[differing[0]]) if differing.size else None
 
 
-def turns_of(conversations: Iterable[str | None]) -> list[int] | None:
-    """Return how many turns each conversation has, of the conversation of each sample; None where no sample belongs to one.
+def turns_of(names: Iterable[str | None]) -> list[int] | None:
+    """Return how many samples each conversation or sequence has, from its name for each sample; None where no sample has one.
+
+    Raises InputError for one whose samples do not stand together.
 
     Examples
     --------
     >>> turns_of(["a", "a", "b", None, None])
     [2, 1, 1, 1]
     """
-    found = list(conversations)
+    found = list(names)
     runs = groupby(enumerate(found), key=lambda pair: pair[0] if pair[1] is None else pair[1])
-    return [sum(1 for _ in members) for _, members in runs] if any(found) else None
+    turns = Counter[int | str]()
+    for name, members in runs:
+        if name in turns:
+            raise InputError(
+                f"{name}: begins again after samples of another one; let its samples stand together, in order",
+                value=name,
+            )
+        turns[name] = sum(1 for _ in members)
+    return list(turns.values()) if any(found) else None
 
 
 def slices_offered(of_samples: Iterable[str], kind: str, metrics: Iterable[str]) -> set[str]:

@@ -27,6 +27,7 @@ from orchestrator.subject.samples import (
     in_order,
     share_out,
     slices_offered,
+    turns_of,
 )
 
 
@@ -147,3 +148,8 @@ def test_names_of_any_text_have_an_order() -> None:
 )
 def test_what_a_task_offers_follows_from_samples_kind_and_metrics(kind: str, metrics: list[str], offered: set[str]) -> None:
     assert slices_offered(["own"], kind, metrics) == offered
+
+
+def test_samples_of_a_sequence_stand_together() -> None:
+    with refused("invalid", value="a"):
+        turns_of(["a", "b", "a"])

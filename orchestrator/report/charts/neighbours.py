@@ -40,7 +40,8 @@ def neighbours_chart(reading: Reading) -> Chart:
         place=2,
         title="What neighbours cost at each deadline",
         note="Tail quality beside each neighbour minus that without one, over visits that "
-        "alternate, or over repeats, with 95 % intervals for each deadline by itself.",
+        "alternate, or over repeats, with 95 % intervals for all neighbours together, each "
+        "deadline by itself.",
         spec=lines.spec(
             rows,
             [

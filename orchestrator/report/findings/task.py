@@ -119,15 +119,19 @@ def _streaming(results: CampaignAnalysis, group: Group) -> Iterator[Finding]:
     if not (rows := rows_of(results, "streaming", group)):
         return
     names = {entry.data.trial_id: entry.system_label for entry in entries_of(group)}
-    rates, otherwise = [], dict[tuple[str, ...], list[float]]()
+    rates, otherwise = [], dict[str, list[float]]()
     asked = by_key((row for row in rows if row["asked"]), lambda row: row["rate_per_s"])
     for rate, of in asked.items():
         [best] = [row for row in of if row["trial"] == row["best"]]
         tied = sum(row["worse"] is False for row in of)
         rates.append({**best, "rate": rate, "name": names[best["trial"]], "tied": tied})
-        first = tuple(names[row["trial"]] for row in of if row["tail_place"] == 1)
+        lead, first = (
+            [names[row["trial"]] for row in of if row[kind] == 1]
+            for kind in ("place", "tail_place")
+        )
         if any(row["place"] != row["tail_place"] for row in of):
-            otherwise.setdefault(first if len(first) < len(of) else (), []).append(rate)
+            how = f"{' and '.join(first)} first" if first != lead else "lower places"
+            otherwise.setdefault("all equal" if len(first) == len(of) else how, []).append(rate)
     led = [
         {**change._asdict(), "before": names[change.before], "after": names[change.after]}
         for change in changes(rows)
