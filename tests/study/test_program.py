@@ -65,7 +65,11 @@ def read(name: str, scale: int = 1) -> tuple[Timings, Judged, dict[str, Any]]:
 @needs_paper_sets
 @pytest.mark.parametrize(
     ("name", "scale", "names"),
-    [*((name, 1, [of for of in SECTIONS if of != "statistics"]) for name in "ab"), ("c", 1, [*SECTIONS]), ("a", 1000, ["convergence"])],
+    [
+        *((name, 1, [of for of in SECTIONS if of != "statistics"]) for name in "ab"),
+        pytest.param("c", 1, [*SECTIONS], marks=pytest.mark.slow),
+        pytest.param("a", 1000, ["convergence"], marks=pytest.mark.slow),
+    ],
 )
 def test_every_recorded_number_is_ours(name: str, scale: int, names: list[str]) -> None:
     recorded = expected(name if scale == 1 else f"{name}_x{scale}")
