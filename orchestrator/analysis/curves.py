@@ -13,6 +13,7 @@ from orchestrator.analysis.quality import (
     ideal_quality,
     in_blocks,
     intervals,
+    over_processes,
 )
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
@@ -21,7 +22,6 @@ from orchestrator.stats.density import LogHistogram
 from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import Floats as Floats
-from orchestrator.stats.variance_components import mean_of_processes
 
 NS_PER_MS = 1e6
 PER_DECADE = 20  # points of a percentile plot from 90 % to 99 %, and so on
@@ -229,10 +229,7 @@ def curve_of_processes(
     worst = np.stack([curve.oriented("worst") for curve in curves])
     gains = judged.gained(np.stack([curve.mean for curve in curves], axis=1))
     resolution = 1 / min(data.inferences[clock].size for data in repeats)
-    mean, low, high = np.array([mean_of_processes(row, resolution) for row in gains]).T
-    if isinstance(judged, JudgedMean):
-        low = np.maximum(low, 0.0)
-        high = np.minimum(high, np.maximum(judged.gained(first.ideal), mean))
+    mean, low, high = over_processes(judged, gains, resolution).T
     limits = (low, high) if judged.sign > 0 else (high, low)
     rounds, worst_rounds, centres = (
         np.concatenate([getattr(curve, name) for curve in curves])

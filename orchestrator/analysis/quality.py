@@ -20,6 +20,7 @@ from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.units import Floats, Units, evenly_chosen
+from orchestrator.stats.variance_components import mean_of_processes
 from orchestrator.subject.targets import keep_traceback, one_line, place_of, traceback_text
 
 AGREE = 1e-5  # of ideal or late quality: a metric may compute in single precision
@@ -325,6 +326,22 @@ def intervals(
         bounded=isinstance(judged, JudgedMean),
         confidence=confidence,
     )
+
+
+def over_processes(
+    judged: Judgement, means: ArrayLike, resolution: float, bounded: bool = True
+) -> Floats:
+    """Return the mean gain of fresh processes with its limits, [M, 3], by the mean of each, [M, P].
+
+    Limits of a mean over samples stay between 0 and ideal; not so if ``bounded`` is false, since an
+    answer may then cost more than none.
+    """
+    rows = np.asarray(means, dtype=np.float64)
+    found = np.array([mean_of_processes(row, resolution) for row in rows])
+    if bounded and isinstance(judged, JudgedMean):
+        found[:, 1] = np.maximum(found[:, 1], 0.0)
+        found[:, 2] = np.minimum(found[:, 2], np.maximum(found[:, 0], judged.ideal()))
+    return found
 
 
 def answers_at_stake(

@@ -21,6 +21,8 @@ LONGEST_NAME = 22
 LONGEST_LOAD = 20
 # Five names of this length and the rest still fit.
 LONGEST_SERVER = 13
+# What each name gives up for a neighbour, whose word is no longer than that of a load.
+FOR_NEIGHBOUR = 6
 
 # What is known of a server in the hash: where it answers and with which token is no part of the work.
 OF_SERVER = {"name", "timeout_s", "keep_alive", "in_flight", "command", "cores"}
@@ -60,9 +62,8 @@ def slug(trial: Trial) -> str:
     settings += [_safe(f"beside_{trial.neighbour.name}")[:LONGEST_LOAD]] if trial.neighbour.is_started else []
     whole = "-".join([*names, *settings])
     room = LONGEST_SERVER if server else LONGEST_NAME - (LONGEST_LOAD // len(names) if load.is_open else 0)
-    return (
-        whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[: room - 6 * trial.neighbour.is_started] for name in names), *settings])
-    )
+    room -= FOR_NEIGHBOUR * trial.neighbour.is_started
+    return whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[:room] for name in names), *settings])
 
 
 def _safe(name: str) -> str:

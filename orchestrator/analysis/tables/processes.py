@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import (
-    JudgedMean,
     ideal_quality,
     in_blocks,
     intervals,
+    over_processes,
 )
 from orchestrator.analysis.table import (
     CLOCK,
@@ -40,7 +40,6 @@ from orchestrator.stats.variance_components import (
     FEWEST_PROCESSES,
     Costs,
     best_split,
-    mean_of_processes,
     variance_components,
 )
 
@@ -189,9 +188,7 @@ def _row(
     judged = first.judged(first.metric)
     means = np.array([quality.mean() for quality in qualities])
     times = [data.inferences[data.clock] for data in repeats]
-    mean, low, high = mean_of_processes(means, 1 / min(ns.size for ns in times))
-    if isinstance(judged, JudgedMean):
-        low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
+    mean, low, high = over_processes(judged, [means], 1 / min(ns.size for ns in times))[0].tolist()
     shown = judged.shown_limits(low, high)
     scores = [one for data in repeats if (one := data.scores_per_inference()) is not None]
     answers = None  # what each inference adds to each round, [R, B] per process
@@ -329,9 +326,8 @@ def _averaged(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tol
         [found] = intervals(judged, gained[0][np.newaxis], at_stake, first.visits)
     else:
         resolution = 1 / min(data.inferences[clock].size for data in repeats)
-        mean, low, high = mean_of_processes([each.mean() for each in gained], resolution)
-        if isinstance(judged, JudgedMean):
-            low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
+        means = [each.mean() for each in gained]
+        mean, low, high = over_processes(judged, [means], resolution)[0].tolist()
         found = Interval(low, high, CONFIDENCE, "t", {"processes": len(repeats)})
     low, high = judged.shown_limits(found.low, found.high)
     exact = judged.is_mean or isinstance(law, TolerancePoints)

@@ -14,6 +14,7 @@ from orchestrator.analysis.quality import (
     better_of_each,
     ideal_quality,
     in_blocks,
+    over_processes,
 )
 from orchestrator.analysis.ranking import is_shown_worse
 from orchestrator.analysis.replay_streams import can_play, services_of
@@ -36,7 +37,6 @@ from orchestrator.stats.queueing import NO_LIMIT, AnyPolicy, periodic, serve, st
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.stats.units import Floats, ranks
-from orchestrator.stats.variance_components import mean_of_processes
 from orchestrator.storage.stored_form import finite
 from orchestrator.subject.samples import SEQUENCE, turns_of
 
@@ -145,6 +145,7 @@ def streaming(context: Context, group: Group) -> Iterator[Row]:
     systems = list(by_key(played, lambda one: one.data.record.match_key).values())
     sides = [[Side(one.data, (), one.gains, ()) for one in repeats] for repeats in systems]
     figures = [(_means(repeats, "gains"), _means(repeats, "tails")) for repeats in systems]
+    videos = [len(turns_of(of[0].data.slices[SEQUENCE]) or ()) for of in systems]
     for at, rate in enumerate(rates):
         ordered = best_first((system_at(of, at) for of in sides), {})
         less = less_than_best(ordered, Threshold("", _period_ns(rate), "absolute"))
@@ -179,7 +180,7 @@ def streaming(context: Context, group: Group) -> Iterator[Row]:
                 "worse": is_shown_worse(row) if row else None,
                 "interval_unit": "processes" if repeats[1:] else first.data.unit_from(0),
                 "processes": len(repeats),
-                "sequences": len(turns_of(first.data.slices[SEQUENCE]) or ()),
+                "sequences": videos[number],
                 "frames": len(first.data.references),
                 "rounds": sum(one.gains.shape[1] for one in repeats),
                 "flags": group.flags_of(one.data for one in repeats),
@@ -286,11 +287,7 @@ def _means(repeats: Sequence[Played], of: Literal["gains", "tails"]) -> Floats:
         return np.column_stack([curves[0].mean(axis=1), limits])
     step = 1 / min(one.data.times[PRIMARY_CLOCK].size for one in repeats)
     means = np.stack([curve.mean(axis=1) for curve in curves], axis=1)
-    figures = np.array([mean_of_processes(row, step) for row in means])
-    if bounded:
-        figures[:, 1] = np.maximum(figures[:, 1], 0.0)
-        figures[:, 2] = np.minimum(figures[:, 2], np.maximum(figures[:, 0], judged.ideal()))
-    return figures
+    return over_processes(judged, means, step, bounded)
 
 
 def _shown(judged: Judgement, figures: Floats, names: Sequence[str]) -> dict[str, float]:
