@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # One process runs all tests of a file; files run in any order. Slow tests mostly wait for processes to start.
-FAST := -m "not slow" --numprocesses=3 --dist=loadfile
-SLOW := -m slow --numprocesses=7 --dist=loadfile --no-loadscope-reorder
+ORDER := --dist=loadfile --no-loadscope-reorder
+FAST := -m "not slow" --numprocesses=3 $(ORDER)
+SLOW := -m slow --numprocesses=7 $(ORDER)
 TEST_STAMP := $(VENV)/.installed-for-tests
 BENCH_STAMP := $(VENV)/.installed-for-benchmarks
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quick run test test-all image-test coverage cluster-demo study study-check lint bench docs clean
+.PHONY: quick run test test-all install-test coverage cluster-demo study study-check lint bench docs clean
 
 quick: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=quick
@@ -39,9 +40,10 @@ coverage: $(TEST_STAMP)
 	$(BIN)/python -m coverage json --quiet --include='orchestrator/*' -o build/coverage.json
 	$(BIN)/python tests/coverage_of_rooms.py build/coverage.json
 
-# The steps of the Dockerfile in a clean root file system: Debian, root and debootstrap.
-image-test: $(TEST_STAMP)
-	$(BIN)/python -m pytest tests/e2e/check_dockerfile.py
+# The wheel in an empty environment and on the newest Python, and the steps of the Dockerfile in a clean root file system: Debian, root and
+# debootstrap.
+install-test: $(TEST_STAMP)
+	$(BIN)/python -m pytest tests/e2e/check_installation.py
 
 # Four hosts out of this machine: root and Linux; says why where it cannot.
 cluster-demo: $(STAMP)

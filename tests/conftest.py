@@ -71,8 +71,8 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with files that take minutes, marked ``slow(first=True)``, so that none is left over at the end for one process alone."""
-    items.sort(key=lambda item: not any(mark.kwargs.get("first") for mark in item.iter_markers("slow")))
+    """Begin with files that take long, marked ``first``, so that none is left over at the end for one process alone."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 def pytest_collection_finish() -> None:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from four_hosts import FourHosts as Hosts
 
-pytestmark = pytest.mark.slow(first=True)
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 SUPPORT = Path(__file__).parents[1] / "support"
 ROUNDS, ROUND_TIMEOUT_S = 40, 5

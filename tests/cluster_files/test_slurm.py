@@ -24,7 +24,7 @@ CAMPAIGN = [
     *["-m", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=echo", "model.sleep_ms=5", "task=numbers"],
     *["runtime=torch", "system=cpu_1core", "measurement.rule=rounds"],
 ]
-pytestmark = pytest.mark.slow(first=True)
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow(first=True)
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 Script = Callable[..., subprocess.CompletedProcess[str]]
 Hosts = Callable[[str], dict[str, str]]
 

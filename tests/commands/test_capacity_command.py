@@ -20,7 +20,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 
-pytestmark = pytest.mark.slow(first=True)
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.ramp_s=0.01", "cluster=inline", "measurement.pause=0")
 MOST_PER_S = 60.0

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from faulty_campaigns import NULL, ROUNDS, SHORT, faulty
 
-pytestmark = pytest.mark.slow(first=True)
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 Campaign = tuple[Path, program.Done]
 """The results, and what the program said."""

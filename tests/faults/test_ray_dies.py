@@ -16,7 +16,7 @@ import pytest
 from processes import ENDLESS_S, wait_until
 from program import NULL
 
-pytestmark = pytest.mark.slow(first=True)
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 ROUNDS = 16
 RULE = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "results_dir=r"]

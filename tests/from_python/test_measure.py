@@ -275,6 +275,8 @@ import tail_quality as tq
 sys.path.insert(0, ".")
 from beside import differs
 
+pytestmark = pytest.mark.first
+
 here = os.getpid()
 found = tq.measure(differs, [here, here], [True, True], rounds=2, isolate=True, say=None)
 [trial] = found.trials().to_pylist()

@@ -29,6 +29,8 @@ from orchestrator.stats.prediction import compare
 from orchestrator.study import program
 from orchestrator.study.program import effects
 
+pytestmark = pytest.mark.first
+
 EQUAL = 1e-9
 """Also where a density is fitted: the same equations are solved by the same ``brentq``."""
 WORDS = ("function", "command", "note", "mesh_of_the_bandwidth_solver")

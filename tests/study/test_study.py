@@ -26,6 +26,8 @@ from orchestrator.study.material import Material
 from orchestrator.study.study import SECTIONS, Study, differences, filled, make_study, to_document, to_json
 from orchestrator.subject.samples import batches_of_round
 
+pytestmark = pytest.mark.first
+
 FIRST = {"model": "small", "runtime": "torch", "system": "two_cores", "repeat": "0"}
 
 
