@@ -1,6 +1,6 @@
 """What collecting from hosts costs: rounds a second over 4 and 8 of them, memory over many rounds, efficiency of 0.5 s rounds.
 
-    python benchmarks/cluster.py [rate] [memory] [efficiency]     # root, Linux; all three where none is named
+    python benchmarks/cluster.py [--rounds N]     # root, Linux
 
 Makes the hosts of the demonstration out of this machine, measures models that do nothing or sleep on all of them, and removes the
 hosts. Driver and hosts share the machine's cores, so that a cluster of real hosts is faster.
@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -173,43 +172,31 @@ def number_of_rounds(count: int) -> list[str]:
     return [f"measurement.min_rounds={count}", f"measurement.max_rounds={count}"]
 
 
-def rate(rounds: int, repeats: int) -> Iterator[Figure]:
-    """Yield the rate of rounds that follow one another: visits of two rounds would mostly wait for the end of their pauses."""
-    costs = []
-    for count in (4, 8):
-        with made(count) as environment:
-            words = (*number_of_rounds(rounds), "measurement.schedule=sequential")
-            done = [Campaign(environment, *words, hosts=count) for _ in range(repeats)]
-        costs.append(statistics.median(campaign.cpu_ms("driver") for campaign in done))
-        yield Figure(f"rounds a second over {count} hosts", statistics.median(campaign.rate() for campaign in done))
-        yield Figure(f"driver's processor time a round, {count} hosts", costs[-1], "ms")
-    yield Figure("that over 8 hosts less over 4", 100 * abs(costs[1] / costs[0] - 1), "%")
+def collecting(environment: Mapping[str, str], hosts: int, rounds: int) -> Campaign:
+    """Measure rounds that follow one another: visits of two rounds would mostly wait for the end of their pauses."""
+    return Campaign(environment, *number_of_rounds(rounds), "measurement.schedule=sequential", hosts=hosts)
 
 
-def memory(rounds: int, repeats: int) -> Iterator[Figure]:
-    """Yield by how much memory grows over the second half of many rounds: caches fill up over the first."""
-    with made(len(SYSTEMS)) as environment:
-        campaign = Campaign(environment, *number_of_rounds(4 * rounds))
-    for name in ("driver", *SYSTEMS):
-        tenths = campaign.memory(name)
-        yield Figure(f"memory of {name}, growth in the second half", 100 * (tenths[-1] / tenths[4] - 1), "%")
-
-
-def efficiency(rounds: int, repeats: int) -> Iterator[Figure]:
-    words = ("model.sleep_ms=25", "measurement.lead_in=0", "measurement.schedule=sequential", *number_of_rounds(60))
-    with made(len(SYSTEMS)) as environment:
-        campaign = Campaign(environment, *words)
-    yield Figure("efficiency of 0.5 s rounds, worst of 4 hosts", min(campaign.efficiency(name) for name in SYSTEMS))
-
-
-PARTS = {"rate": rate, "memory": memory, "efficiency": efficiency}
+def rate(campaign: Campaign, hosts: int) -> Iterator[Figure]:
+    yield Figure(f"rounds a second over {hosts} hosts", campaign.rate())
+    yield Figure(f"driver's processor time a round, {hosts} hosts", campaign.cpu_ms("driver"), "ms")
 
 
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     if os.geteuid() or sys.platform != "linux" or shutil.which("ip") is None:
         raise LeftOut("hosts out of one machine need root, Linux and the command `ip`")
-    for part in asked.parts or PARTS:
-        yield from PARTS[part](*((500, 1) if asked.quick else (3000, 2)))
+    words = ("model.sleep_ms=25", "measurement.lead_in=0", "measurement.schedule=sequential", *number_of_rounds(60))
+    with made(4) as environment:
+        over_4, slower = collecting(environment, 4, asked.rounds), Campaign(environment, *words)
+    with made(8) as environment:
+        over_8 = collecting(environment, 8, asked.rounds // 4)
+    yield from rate(over_4, 4)
+    yield from rate(over_8, 8)
+    yield Figure("that over 8 hosts less over 4", 100 * abs(over_8.cpu_ms("driver") / over_4.cpu_ms("driver") - 1), "%")
+    for name in ("driver", *SYSTEMS):  # caches fill up over the first half
+        tenths = over_4.memory(name)
+        yield Figure(f"memory of {name}, growth in the second half", 100 * (tenths[-1] / tenths[4] - 1), "%")
+    yield Figure("efficiency of 0.5 s rounds, worst of 4 hosts", min(slower.efficiency(name) for name in SYSTEMS))
 
 
 BENCHMARK = Benchmark(
@@ -225,7 +212,7 @@ BENCHMARK = Benchmark(
         **{f"memory of {name}, growth in the second half": at_most(5) for name in ("driver", *SYSTEMS)},
     },
     is_quick=False,
-    options={"parts": {"nargs": "*", "metavar": "PART", "help": f"of {', '.join(PARTS)}"}},
+    options={"--rounds": {"type": int, "default": 12_000, "help": "over 4 hosts, of each; over 8, a quarter of them"}},
 )
 
 if __name__ == "__main__":

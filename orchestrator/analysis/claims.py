@@ -33,7 +33,7 @@ CLAIMS = (
         "91 % in the worst simulated case, at a fixed number of rounds",
     ),
     Claim(
-        "a difference of 10 %",
+        "a system with 10 % longer times",
         30,
         30,
         "simulated, two or eight alternating trials, 80 % of answers on time: found in 89 % of "

@@ -179,7 +179,7 @@ FLAGS = {
         ),
         Flag(
             CACHED,
-            "rounds ask the same prompts again, and the server had most of their tokens in a "
+            "rounds ask the same prompts again, and the server had that share of their tokens in a "
             "cache: answers to new prompts take longer",
             "model.request.cache=salted; switch the server's cache of prompts off",
         ),

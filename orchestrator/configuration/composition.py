@@ -180,9 +180,9 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
         settings = [composer.setting(override).plain for override in overrides]
         for key, _ in settings:
             if key.partition(".")[0] != "analysis":
-                raise InputError(
-                    f"{key}: stored timings are read by analysis keys only; another {key} needs a new measurement", "unsupported", key
-                )
+                name = key.rpartition(".")[2]
+                remedy = f"set analysis.{name}" if name in AnalysisConfig.model_fields else f"another {key} needs a new measurement"
+                raise InputError(f"{key}: stored timings are read by analysis keys only; {remedy}", "unsupported", key)
         if any(key == "analysis" for key, _ in settings):
             return parse_campaign(composer.compose(settings, ["analysis"])).analysis
         changed: dict[str, Any] = {"analysis": stored.model_dump(mode="json")}
@@ -195,8 +195,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             inside = changed
             *parents, last = key.split(".")
             for parent in parents:
-                inside[parent] = inside[parent] if isinstance(inside.get(parent), dict) else {}
-                inside = inside[parent]
+                inside[parent] = inside = inside[parent] if isinstance(inside.get(parent), dict) else {}
             # A mapping adds to the one that is there; but one law or set of bounds replaces another as a whole.
             both = isinstance(value, dict) and isinstance(inside.get(last), dict) and last not in ("tolerance", "together_ms", "bounds")
             inside[last] = {**inside[last], **value} if both else value

@@ -143,10 +143,9 @@ def kde_on_grid(x: Floats, grid: Floats, bandwidth: float) -> Floats:
     array([0.3989, 0.242 ])
     """
     ordered, far = np.sort(x), 39 * bandwidth  # from there on a kernel is 0 in double precision
-    parts = np.array_split(grid, min(grid.size, 1 + grid.size * x.size // AT_ONCE))
     sums = [
         np.exp(-0.5 * ((part[:, None] - ordered[first:after]) / bandwidth) ** 2).sum(axis=1)
-        for part in parts
+        for part in np.array_split(grid, min(grid.size, 1 + grid.size * x.size // AT_ONCE))
         for first, after in [np.searchsorted(ordered, [part.min() - far, part.max() + far])]
     ]
     return np.concatenate(sums) / (x.size * bandwidth * math.sqrt(2 * math.pi))
