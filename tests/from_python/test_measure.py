@@ -19,6 +19,8 @@ import tail_quality as tq
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import TrialFailed
 
+pytestmark = pytest.mark.first
+
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 NUMBERS = list(range(12))
 PARITY = [number % 2 for number in NUMBERS]
@@ -274,8 +276,6 @@ import os, sys
 import tail_quality as tq
 sys.path.insert(0, ".")
 from beside import differs
-
-pytestmark = pytest.mark.first
 
 here = os.getpid()
 found = tq.measure(differs, [here, here], [True, True], rounds=2, isolate=True, say=None)
