@@ -168,13 +168,10 @@ class Campaign:
         return float(duration.sum() / (started[-1] + duration[-1] - started[0]))
 
 
-def number_of_rounds(count: int) -> list[str]:
-    return [f"measurement.min_rounds={count}", f"measurement.max_rounds={count}"]
-
-
-def collecting(environment: Mapping[str, str], hosts: int, rounds: int) -> Campaign:
+def in_sequence(environment: Mapping[str, str], rounds: int, *words: str, hosts: int = 4) -> Campaign:
     """Measure rounds that follow one another: visits of two rounds would mostly wait for the end of their pauses."""
-    return Campaign(environment, *number_of_rounds(rounds), "measurement.schedule=sequential", hosts=hosts)
+    count = (f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}")
+    return Campaign(environment, *count, "measurement.schedule=sequential", *words, hosts=hosts)
 
 
 def rate(campaign: Campaign, hosts: int) -> Iterator[Figure]:
@@ -185,11 +182,11 @@ def rate(campaign: Campaign, hosts: int) -> Iterator[Figure]:
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     if os.geteuid() or sys.platform != "linux" or shutil.which("ip") is None:
         raise LeftOut("hosts out of one machine need root, Linux and the command `ip`")
-    words = ("model.sleep_ms=25", "measurement.lead_in=0", "measurement.schedule=sequential", *number_of_rounds(60))
     with made(4) as environment:
-        over_4, slower = collecting(environment, 4, asked.rounds), Campaign(environment, *words)
+        over_4 = in_sequence(environment, asked.rounds)
+        slower = in_sequence(environment, 60, "model.sleep_ms=25", "measurement.lead_in=0")
     with made(8) as environment:
-        over_8 = collecting(environment, 8, asked.rounds // 4)
+        over_8 = in_sequence(environment, asked.rounds // 4, hosts=8)
     yield from rate(over_4, 4)
     yield from rate(over_8, 8)
     yield Figure("that over 8 hosts less over 4", 100 * abs(over_8.cpu_ms("driver") / over_4.cpu_ms("driver") - 1), "%")

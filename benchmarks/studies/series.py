@@ -2,8 +2,8 @@
 
 The logarithm of every time is a sample's own part (normal, now and then a stall) plus what its round shares: an AR(1) process, a
 slow-down in spells (Markov), a drift. Trials take turns: in each cycle of ``trials`` visits of two rounds, one lies at a random
-place. The tuning set chose the constants. The judging set has other slow-downs, shares and noise. It
-influenced `TAIL` and the reach of AR(1) effects, and nothing else.
+place. The tuning set chose the constants. The judging set has other slow-downs, shares and noise. It influenced
+``TAIL`` and the reach of AR(1) effects, and nothing else.
 """
 
 import math

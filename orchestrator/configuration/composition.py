@@ -19,6 +19,7 @@ from orchestrator.configuration.sweep import SweepFile, applying, combinations, 
 from orchestrator.contracts import InputError
 
 Progress = Callable[[int, int], None]  # called with the number of trials composed and the number of all
+REPLACED_BY = {"system.price_per_hour": "analysis.price_per_hour"}  # keys of a trial that one of `analysis` replaces afterwards
 MOST_UNASKED = 1_000  # trials, repeats included, that one command makes without ``--many``: more could be an accident
 
 
@@ -180,8 +181,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
         settings = [composer.setting(override).plain for override in overrides]
         for key, _ in settings:
             if key.partition(".")[0] != "analysis":
-                name = key.rpartition(".")[2]
-                remedy = f"set analysis.{name}" if name in AnalysisConfig.model_fields else f"another {key} needs a new measurement"
+                remedy = f"set {REPLACED_BY[key]}" if key in REPLACED_BY else f"another {key} needs a new measurement"
                 raise InputError(f"{key}: stored timings are read by analysis keys only; {remedy}", "unsupported", key)
         if any(key == "analysis" for key, _ in settings):
             return parse_campaign(composer.compose(settings, ["analysis"])).analysis

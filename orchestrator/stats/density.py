@@ -101,7 +101,7 @@ def solve_bandwidth(masses: Floats, width: float, resolution: float) -> float | 
     rough = 2 * (scipy.fft.dct(masses / size)[1:] / 2) ** 2 * powers
 
     def roughness(order: int, time: float) -> np.float64:
-        seen = 1 + int(28 / math.pi / math.sqrt(max(time, 1e-9)))  # beyond, e^-784 is 0
+        seen = 1 + int(28 / math.pi / math.sqrt(max(time, 1e-300)))  # beyond, e^-784 is 0
         return np.float64(rough[order, :seen] @ np.exp(decay[:seen] * time))
 
     # T - xi gamma(t): below zero where t is too short a diffusion time.
