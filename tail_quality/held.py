@@ -17,6 +17,7 @@ from uuid import uuid4
 import numpy as np
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Sample
+from orchestrator.measurement.timing import only
 
 MEMORY = "TAIL_QUALITY_MEMORY"  # names the memory from which a process of its own takes what is measured
 PLAIN = (int, float, str, bool, type(None))
@@ -152,12 +153,14 @@ def function(function: str) -> Function:
         return batch if convert is None else convert(batch)
 
     def after(output: Any) -> list[Any]:
-        if is_direct and type(output) in PLAIN:
-            return [output]
         each = on_host(getattr(output, "logits", output)) if takes_batches else [output]  # models of transformers have logits
         return [answer_of(one if last is None else last(one), ranked) for one in each]
 
-    return Function((lambda items: items[0]) if is_direct else before, infer, after)
+    def alone(item: Any) -> list[Any]:
+        output = infer(item)
+        return [output if type(output) in PLAIN else answer_of(output, ranked=False)]
+
+    return Function(only, alone, list) if is_direct else Function(before, infer, after)
 
 
 def parts_of(function: Any) -> list[Any]:

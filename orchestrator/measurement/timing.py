@@ -1,4 +1,4 @@
-"""The timed loop: four stamps around three stages, and nothing else.
+"""The timed loop: four stamps around three stages, two around a model that is one call, and nothing else.
 
 Stamps go into memory that outlives the process (see ``scratch.py``), four int64 per batch: start, preprocessed, inferred, end.
 """
@@ -6,6 +6,8 @@ Stamps go into memory that outlives the process (see ``scratch.py``), four int64
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from struct import Struct
 from traceback import TracebackException
 from typing import Any
 
@@ -15,6 +17,7 @@ from orchestrator.subject.targets import message_with_place
 Clock = Callable[[], int]
 
 STAMPS = 4
+_FOUR = Struct("=4q")
 # In the place of an end: a sample under load was never started; it is between its start and its end
 # (see ``load_loop.py``). In the place of ``preprocessed``, where there is an end alone: a server
 # gave no whole answer in time (see ``in_flight.py``).
@@ -28,6 +31,10 @@ class Stages:
     preprocess: Callable[[Any], Any]
     infer: Callable[[Any], Any]
     postprocess: Callable[[Any], list[Any]]
+
+
+# Before one call that answers one sample, in a list; ``list`` is then the last stage. Neither needs a time of its own.
+only = itemgetter(0)
 
 
 def time_batches(
@@ -55,7 +62,7 @@ def time_batches(
         what a stage raises; the batch in flight is then the first without stamps.
     """
     preprocess, infer, postprocess = stages.preprocess, stages.infer, stages.postprocess
-    at = STAMPS * first
+    write, size = _FOUR.pack_into, _FOUR.size
     for number in range(first, len(batches)):
         started = clock()
         inputs = preprocess(batches[number])
@@ -63,12 +70,20 @@ def time_batches(
         outputs = infer(inputs)
         inferred = clock()
         answers[number] = postprocess(outputs)
+        write(stamps, size * number, started, preprocessed, inferred, clock())
+
+
+def time_calls(
+    batches: Sequence[Any], stages: Stages, stamps: memoryview, answers: list[Any], first: int, clock: Clock = time.perf_counter_ns
+) -> None:
+    """Time batches as ``time_batches`` does, of stages that are ``only``, one call, and ``list``: all time is that of the call."""
+    infer, write, size = stages.infer, _FOUR.pack_into, _FOUR.size
+    for number in range(first, len(batches)):
+        [item] = batches[number]
+        started = clock()
+        answers[number] = infer(item)
         ended = clock()
-        stamps[at] = started
-        stamps[at + 1] = preprocessed
-        stamps[at + 2] = inferred
-        stamps[at + 3] = ended
-        at += STAMPS
+        write(stamps, size * number, started, started, ended, ended)
 
 
 def take_raised(error: BaseException, first_raised: list[TracebackException] | None) -> str:
@@ -102,10 +117,11 @@ def run_batches(
     """
     answers: list[Any] = [None] * len(batches)
     errors: dict[int, str] = {}
+    time_them = time_calls if (stages.preprocess, stages.postprocess) == (only, list) else time_batches
     first = 0
     while first < len(batches):
         try:
-            time_batches(batches, stages, stamps, answers, first, clock)
+            time_them(batches, stages, stamps, answers, first, clock)
             break
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
             ended = clock()

@@ -29,6 +29,8 @@ RULE = "=" * 20
 # When the first part is written, and how far the others lie apart, since one costs 5 to 10 ms between rounds. Rounds that wait for theirs
 # outlive every kill, too.
 FLUSH_AFTER_S, FLUSH_EVERY_S = 1.0, 15.0
+# Short ones wait until there are so many: they are in memory too, where each takes up to 50 KiB.
+MOST_WAITING = 500
 # Before rounds that wait: how long they are, and their CRC-32.
 HEAD = struct.Struct("<II")
 
@@ -141,7 +143,7 @@ class TrialWriter:
             raise ValueError(f"{stored}, and round {first} cannot follow it: a stored round is never replaced")
         self.rounds, self._last = self.rounds + len(numbers), last
         self._waiting.append((timings, rows))
-        if self._clock() >= self._due_s:
+        if self._clock() >= self._due_s or last - self._waiting[0][1].column("round")[0].as_py() >= MOST_WAITING:
             self.flush()
         else:
             _wait(self._folder.waiting, timings, rows)

@@ -157,9 +157,9 @@ def fluctuation_claim(material: Material, table: StudyTable) -> Claim:
         found += f"; median range {three(figures['median range'])} of ideal quality"
     ratios = [row[-2] for row in table.rows if isinstance(row[-2], float) and np.isfinite(row[-2])]
     if ratios:
-        some = f" of the {len(ratios)} trials that have a ratio" if len(ratios) < trials else ""
+        some = f" (known of {len(ratios)} trials)" if len(ratios) < trials else ""
         middle = significant(float(np.median(ratios)))
-        found += f"; median variance{some} {middle} times that of chance alone"
+        found += f"; median variance {middle} times that of chance alone{some}"
     return Claim(
         "C1",
         "Quality fluctuates from round to round within one system",

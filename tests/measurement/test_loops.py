@@ -18,7 +18,7 @@ from virtual_clock import SteppingClock, run
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.measurement.load_loop import Service, serve, service_of, waiting
 from orchestrator.measurement.scratch import Scratch, read_scratch
-from orchestrator.measurement.timing import DROPPED, STAMPS, Stages, run_batches, time_batches
+from orchestrator.measurement.timing import DROPPED, STAMPS, Stages, only, run_batches, time_batches
 from orchestrator.stats.queueing import gamma
 
 
@@ -36,13 +36,13 @@ def scratch(tmp_path: Path) -> Scratch:
     return made
 
 
-def test_each_stage_is_timed_by_its_own_stamps(scratch: Scratch) -> None:
-    clock = SteppingClock(lambda: 1)
-    answers, errors = run_batches(
-        [["a"], ["b"], ["c"]], Stages(clock.stage(10), clock.stage(100), clock.stage(1_000)), scratch.stamps, clock
-    )
-    assert (answers, errors) == ([["a"], ["b"], ["c"]], {})
-    np.testing.assert_array_equal(np.diff(scratch.array(), axis=1), [[11, 101, 1_001]] * 3)
+@pytest.mark.parametrize("is_one_call", [False, True])
+def test_each_stage_is_timed_by_its_own_stamps(scratch: Scratch, is_one_call: bool) -> None:
+    clock, batches = SteppingClock(lambda: 1), [["a"], ["b"], ["c"]]
+    stages = Stages(only, clock.stage(100), list) if is_one_call else Stages(clock.stage(10), clock.stage(100), clock.stage(1_000))
+    answers, errors = run_batches([[batch] for batch in batches] if is_one_call else batches, stages, scratch.stamps, clock)
+    assert (answers, errors) == (batches, {})
+    np.testing.assert_array_equal(np.diff(scratch.array(), axis=1), [[0, 101, 0] if is_one_call else [11, 101, 1_001]] * 3)
     assert scratch.array()[1, 0] - scratch.array()[0, 3] == 1
     scratch.begin(1, 0, 0)
     assert not scratch.array().any()
@@ -61,9 +61,8 @@ def test_a_closed_loop_allocates_nothing_that_grows_with_the_samples() -> None:
     def blocks_of(count: int) -> int:
         batches, answers = [answer] * count, [None] * count
         stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
-        stages = Stages(same, same, lambda outputs: answer)
         before = sys.getallocatedblocks()
-        time_batches(batches, stages, stamps, answers, 0, lambda: 7)
+        time_batches(batches, Stages(same, same, lambda outputs: answer), stamps, answers, 0, lambda: 7)
         return sys.getallocatedblocks() - before
 
     blocks_of(10)
