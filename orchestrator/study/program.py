@@ -48,16 +48,16 @@ CLOCK = Clock.INFERENCE  # The clock of the paper's published cells.
 MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
 FEWEST_ROUNDS = 20  # With fewer there is no sixth fit among the training rounds.
 DIFFERENCES = {
-    "run order": "mean train/test distance: rounds in the order in which a directory lists their "
-    "files, against the true order",
-    "least rounds": "mean of the rounds that a sample needs: with 30 added again and "
-    "capped at 70, against the number found",
-    "bandwidth floor": "mean train/test distance: bandwidths of 5 ms and more, against bandwidths "
-    "that suit the times",
-    "recomputed percentile": "largest |train - test| of mean quality: each side at its own "
-    "percentile, against both at that of the training rounds",
-    "divisor of train JSD": "mean distance among training fits: divided by all tries, also "
-    "those that compared nothing, against the comparisons made",
+    "run order": "mean train/test distance, of rounds as a directory lists their files (program) "
+    "or in true order (mended)",
+    "least rounds": "mean of the rounds that a sample needs, with 30 added again and capped at 70 "
+    "(program) or as found (mended)",
+    "bandwidth floor": "mean train/test distance, with bandwidths of at least 5 ms (program) or "
+    "bandwidths that suit the times (mended)",
+    "recomputed percentile": "largest |train - test| of mean quality, each side at its own "
+    "percentile (program) or both at that of the training rounds (mended)",
+    "divisor of train JSD": "mean distance among training fits, divided by all tries, even those "
+    "that compared nothing (program), or by the comparisons made (mended)",
 }
 
 

@@ -348,7 +348,7 @@ def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
         says = f"The system with the best {view} is not the one with the best tail quality"
         criterion = (
             f"at one common threshold at least, the choice costs {wanted.margin:g} of ideal "
-            f"quality or more, with {wanted.confidence:.0%} confidence per task that it costs any"
+            f"quality or more, and its {wanted.confidence:.0%} limit per task is above 0"
         )
         claims.append(Claim(name, says, criterion, verdict, said, numbers))
     return claims

@@ -236,10 +236,10 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
         ("significant", "half-width", "MLPerf's half-width"),
     ],
     "Half-width: that of the share of answers within the percentile, at the confidence of the "
-    "criteria, for used / design effect independent inferences. Equal guarantee: MLPerf's count "
-    "times the design effect, since inferences of one round depend on each other. Early stopping: "
-    "LoadGen's count of inferences that bound the percentile if none overruns, times the design "
-    "effect.",
+    "criteria, with used/design effect as the number of independent inferences. Equal guarantee: "
+    "MLPerf's count times the design effect, since inferences of one round depend on each other. "
+    "Early stopping: LoadGen's count of inferences that bound the percentile if none overruns, "
+    "times the design effect.",
 )
 def _inferences(material: Material) -> Iterator[Row]:
     wanted, bound = material.criteria.claims.inferences, material.criteria.claims.enough.rjsd
@@ -276,8 +276,8 @@ def inferences_claims(material: Material, table: StudyTable) -> Iterator[Claim]:
         yield Claim(
             name,
             f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
-            f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in "
-            f"{wanted.trials:.0%} of trials",
+            f"rJSD settles after fewer, and the half-width of p{of.percentile:g} is then at most "
+            f"MLPerf's, in {wanted.trials:.0%} of trials",
             by_share(equal, len(mine), wanted.trials),
             f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, "
             f"as narrowly in {equal} and enough by early stopping in {enough}; both fewer and "

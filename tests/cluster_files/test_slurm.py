@@ -77,7 +77,7 @@ class Slurm:
 
 def until(holds: Callable[[], object]) -> None:
     while not holds():
-        time.sleep(0.2)  # pytest-timeout ends it
+        time.sleep(1)  # pytest-timeout ends it; asking takes a process
 
 
 def trials(results: Path) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def test_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, kind, example in (("word_errors", "WordErrors", 0), ("rms", "RootMeanSquare", 1)):
         monkeypatch.setattr(sys.modules[__name__], kind, names(EXAMPLES[example])[kind], raising=False)
         monkeypatch.setitem(METRICS, name, f"{__name__}:{kind}")
-    judged = judge("word_errors", Answers([["a", "b"], ["c"]], [["a", "x"], ["c"]]))
+    judged = judge("word_errors", Answers([["a"], ["c"]], [["a", "x"], ["c"]]))
     assert judged.shown(judged.ideal()) == 0.25
     judged = judge("rms", Answers([1, 5], [1, 2]))
     quality = judged.curve([[10.0, 20.0]], [15.0, 5.0])[:, 0]

@@ -24,4 +24,4 @@ def wait_until(holds: Callable[[], object]) -> None:
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < ENDLESS_S
-        time.sleep(0.02)
+        time.sleep(0.05)
