@@ -23,7 +23,7 @@ import psutil
 from benchmarks.common import Benchmark, Figure, at_most
 from benchmarks.kills_campaign import SLOW_S, Campaign
 
-KILLS, SIGNALS = 10, 9
+KILLS, SIGNALS = 5, 9  # one of each target, and one at each stage
 NOTICED_S, ENDED_S, CLEAN_S = 15.0, 20.0, 10.0
 TARGETS = ("driver under ray", "driver inline", "actor", "raylet", "gcs_server")
 STAGES = ("python starts", "composing", "planning", "ray starts", "loading", "warm-up", "measuring", "ray ends", "reporting")
