@@ -117,7 +117,7 @@ def run_batches(
     """
     answers: list[Any] = [None] * len(batches)
     errors: dict[int, str] = {}
-    time_them = time_calls if (stages.preprocess, stages.postprocess) == (only, list) else time_batches
+    time_them = time_calls if (stages.preprocess, stages.postprocess) == (only, list) and len(batches[0]) == 1 else time_batches
     first = 0
     while first < len(batches):
         try:
