@@ -195,7 +195,8 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             inside = changed
             *parents, last = key.split(".")
             for parent in parents:
-                inside[parent] = inside = inside[parent] if isinstance(inside.get(parent), dict) else {}
+                inside[parent] = inside[parent] if isinstance(inside.get(parent), dict) else {}
+                inside = inside[parent]
             # A mapping adds to the one that is there; but one law or set of bounds replaces another as a whole.
             both = isinstance(value, dict) and isinstance(inside.get(last), dict) and last not in ("tolerance", "together_ms", "bounds")
             inside[last] = {**inside[last], **value} if both else value

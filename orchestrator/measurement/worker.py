@@ -251,5 +251,6 @@ def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: Loade
         return samples, Stages(lambda items: preprocess([decode(item.read()) for item in items]), model.infer, model.postprocess)
     if preload == "decoded":
         return [decode(sample.read()) for sample in samples], Stages(preprocess, model.infer, model.postprocess)
-    stages = Stages(lambda items: preprocess([decode(item) for item in items]), model.infer, model.postprocess)
-    return [sample.read() for sample in samples], stages
+    return [sample.read() for sample in samples], Stages(
+        lambda items: preprocess([decode(item) for item in items]), model.infer, model.postprocess
+    )

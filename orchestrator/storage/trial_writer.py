@@ -63,7 +63,7 @@ class TrialWriter:
         for name in TWINS:
             make_folder(folder.within(name))
         numbers = rounds(folder).column("round")
-        self.rounds = len(numbers)
+        self.rounds = self._stored = len(numbers)  # the latter lie in parts, the rest waits
         self._last = numbers[-1].as_py() if self.rounds else -1
         self._next_part = max(parts(folder.within("rounds")), default=-1) + 1  # counted, since another folder may stand there later
         self._waiting: list[tuple[pa.RecordBatch | pa.Table, pa.RecordBatch | pa.Table]] = []
@@ -89,8 +89,7 @@ class TrialWriter:
 
     def write_record(self, record: TrialRecord) -> None:
         """Write ``trial.json``, with the number of rounds that are stored by now."""
-        stored = record.model_copy(update={"rounds": self.rounds - sum(len(rows) for _, rows in self._waiting)})
-        write_json(self._folder.record, stored.model_dump(mode="json"))
+        write_json(self._folder.record, record.model_copy(update={"rounds": self._stored}).model_dump(mode="json"))
 
     def write_samples(self, samples: pa.Table) -> None:
         """Write ``predictions.parquet``: one row per sample, ``sample`` counted upward."""
@@ -143,7 +142,7 @@ class TrialWriter:
             raise ValueError(f"{stored}, and round {first} cannot follow it: a stored round is never replaced")
         self.rounds, self._last = self.rounds + len(numbers), last
         self._waiting.append((timings, rows))
-        if self._clock() >= self._due_s or last - self._waiting[0][1].column("round")[0].as_py() >= MOST_WAITING:
+        if self._clock() >= self._due_s or self.rounds - self._stored >= MOST_WAITING:
             self.flush()
         else:
             _wait(self._folder.waiting, timings, rows)
@@ -160,12 +159,13 @@ class TrialWriter:
                 rows = pa.concat_tables([conform(rows, schema.ROUNDS) for _, rows in self._waiting])
                 check_rounds(timed, rows)
             except ValueError:
-                self.rounds -= sum(len(rows) for _, rows in self._waiting)
+                self.rounds = self._stored
                 self._waiting.clear()
                 raise
             write_parquet(self._folder.within("timings") / part_name(self._next_part), used(timed), **PARQUET_OF_TIMINGS)
             write_parquet(self._folder.within("rounds") / part_name(self._next_part), used(rows))
             self._next_part += 1
+            self._stored = self.rounds
             self._waiting.clear()
             self._due_s = self._clock() + FLUSH_EVERY_S
         with Held.parent_of(self._folder.waiting) as around, suppress(FileNotFoundError):
