@@ -63,7 +63,7 @@ trials/<trial id>/trial.json    configuration, placement read back, environment,
                   timings/part-*.parquet      one row per sample and round
                   rounds/part-*.parquet       one row per round
                   predictions.parquet         one row per sample
-                  predictions/round-N.parquet answers of round N that differ from the first round's
+                  predictions/round-N.parquet answers of round N that differ from the first warm-up round's
                   warmup.parquet, ramp.parquet timings of warm-up rounds, and under load of the start of each stream
                   traceback.txt, server-N.log what code raised, and what a started server wrote
 <table>.parquet                 result tables with rows, which `report` writes again from the files above

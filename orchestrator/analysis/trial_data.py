@@ -102,7 +102,7 @@ class TrialData:
     beside
         what stands beside the clocks; None where it was not read.
     different_answers, changed_samples
-        answers of all rounds that differ from the first round's, and of how many samples.
+        answers of all rounds that differ from the first warm-up round's, and of how many samples.
     token_gaps
         of streamed answers; None where there are none, or their gaps were not stored.
     others

@@ -177,7 +177,7 @@ class MeasurementConfig(Frozen):
     pause: float = Field(
         PAUSE, ge=0, le=1000, description="least time between two visits of a trial, in lengths of the first; 0 means none"
     )
-    lead_in: int = Field(3, ge=0, le=MOST_SAMPLES, description="untimed inferences at the start of each visit, at most one round")
+    lead_in: int = Field(3, ge=0, le=MOST_SAMPLES, description="uncounted inferences at the start of each visit, at most one round")
     garbage_collection: Literal["between_rounds", "on"] = Field(
         "between_rounds", description="when Python collects garbage; `on`: at any time, inside timings too"
     )

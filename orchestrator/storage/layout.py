@@ -84,7 +84,7 @@ class TrialFolder:
     traceback
         tracebacks of what code has raised, as text.
     answers
-        folder of answers that differ from the first round's.
+        folder of answers that differ from the first warm-up round's.
     """
 
     path: Path
@@ -119,7 +119,7 @@ class TrialFolder:
         return [found[number] for number in sorted(found)]
 
     def answers_of(self, number: int) -> Path:
-        """Answers of one round that differ from the first round's."""
+        """Answers of one round that differ from the first warm-up round's."""
         return inside(self.path, self.answers / f"round-{number}.parquet")
 
     @property

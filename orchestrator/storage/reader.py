@@ -90,7 +90,7 @@ class Campaign:
         return read_table(path, schema.RAMP) if path.exists() else schema.RAMP.empty_table()
 
     def answers(self, trial_id: str, number: int) -> pa.Table | None:
-        """Return the answers of a round that differ from the first round's, or None if none do."""
+        """Return the answers of a round that differ from the first warm-up round's, or None if none do."""
         rounds = self.rounds(trial_id)
         return next((table for _, table in self.other_answers(trial_id, rounds.filter(pc.equal(rounds.column("round"), number)))), None)
 

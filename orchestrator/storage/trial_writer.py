@@ -113,7 +113,7 @@ class TrialWriter:
         write_parquet(self._folder.ramp, table, **PARQUET_OF_TIMINGS)
 
     def write_answers(self, number: int, answers: pa.Table) -> None:
-        """Write the answers of a round that differ from the first round's, before the round itself is appended."""
+        """Write the answers of a round that differ from the first warm-up round's, before the round itself is appended."""
         make_folder(self._folder.answers)
         write_parquet(self._folder.answers_of(number), answers)
 
