@@ -101,7 +101,7 @@ class Results:
         return self._campaign.warmup(trial)
 
     def answers(self, trial: str, round_number: int) -> pa.Table | None:
-        """Return the answers of a round that differ from the first warm-up round's; None if none do."""
+        """Return a round's answers that differ from the first warm-up round's; None if none do."""
         return self._campaign.answers(trial, round_number)
 
     def table(self, name: str) -> pa.Table:

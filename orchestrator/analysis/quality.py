@@ -115,10 +115,6 @@ class Judgement(ABC):
         """Whether the metric is a mean of scores, which `raw` are."""
         return self.raw.ndim == 1
 
-    def counts_as(self, other: "Judgement") -> bool:
-        """Return whether both count quality alike, so that their gains may be added."""
-        return (self.late or 0.0, self.sign) == (other.late or 0.0, other.sign)
-
     def ideal(self) -> float:
         return float(np.mean(self.gained(self.raw)))
 
@@ -378,4 +374,5 @@ def better_of_each(judged: Judgement, other: Judgement) -> Judgement:
         gains = judged.gained(judged.raw), judged.gained(other.raw)
         kind = JudgedMean if min(map(np.min, gains)) >= 0 else JudgedSignedMean
         return kind(judged.shown(np.maximum(*gains)), judged.late)
-    return other if other.counts_as(judged) and other.ideal() > judged.ideal() else judged
+    alike = (judged.late or 0.0, judged.sign) == (other.late or 0.0, other.sign)
+    return other if alike and other.ideal() > judged.ideal() else judged

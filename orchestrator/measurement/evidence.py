@@ -155,7 +155,8 @@ def difference(before: Counters, after: Counters) -> dict[str, int | None]:
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in counted}
     # A counter of energy that fell has begun anew.
     grown = {name: None if None in pair or pair[1] < pair[0] else pair[1] - pair[0] for name, pair in pairs.items()}
-    program, children, neighbour = (_used(getattr(before, name), getattr(after, name)) for name in NO_COLUMN[1:])
+    used = [(getattr(before, name), getattr(after, name)) for name in NO_COLUMN[1:]]
+    program, children, neighbour = (sum(now[pid] - then[pid] for pid in then.keys() & now.keys()) for then, now in used)
     busy, own = after.busy_ns - before.busy_ns, after.cpu_time_ns - before.cpu_time_ns
     return {
         **grown,
@@ -163,10 +164,6 @@ def difference(before: Counters, after: Counters) -> dict[str, int | None]:
         "program_cpu_ns": program,
         "neighbour_cpu_ns": neighbour if after.neighbour_ns else None,
     }
-
-
-def _used(before: Mapping[int, int], after: Mapping[int, int]) -> int:
-    return sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from orchestrator.analysis.tables.comparison import FROM_BEST, THIS_DATA_SET
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import common_cycles, common_repeats
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.stats.pair import paired
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 UNKNOWN = "no verdict: noise floor unknown"
@@ -39,7 +40,7 @@ def test_visits_of_one_cycle_are_paired_and_limits_are_possible_ones(noise: Any)
     found = rows(in_turns(build_trial(name, each) for name, each in times.items()))
     [row] = [row for row in found if (row["scope"], row["threshold"]) == ("this data set", "21 ms")]
     visits = {name: (each <= 21).reshape(15, -1).mean(axis=1) for name, each in times.items()}
-    expected = stats.ttest_rel(visits["slow"], visits["fast"]).confidence_interval()
+    expected = paired(visits["fast"], visits["slow"])
     assert (row["trial"], row["baseline"], row["method"]) == ("net-slow-r0", "net-fast-r0", "paired t")
     assert row["difference"] == pytest.approx(visits["slow"].mean() - visits["fast"].mean())
     assert (row["interval_low"], row["interval_high"]) == pytest.approx((expected.low, expected.high))
@@ -94,7 +95,7 @@ def test_each_system_is_compared_with_the_best_at_the_level_of_all_pairs(noise: 
     assert [row["baseline"] for row in found] == ["net-fast-r0"] * 2
     assert [row["trial"] for row in found] == ["net-middle-r0", "net-slow-r0"]
     for row in found:
-        expected = stats.ttest_rel(quality[row["trial"]], quality["net-fast-r0"]).confidence_interval(1 - 0.05 / 3)
+        expected = paired(quality["net-fast-r0"], quality[row["trial"]], confidence=1 - 0.05 / 3)
         assert (row["interval_low"], row["interval_high"]) == pytest.approx((expected.low, expected.high))
         assert row["scope"] == "best of this data set"
 
@@ -153,10 +154,10 @@ def test_visits_of_one_cycle_are_paired_on_one_machine(noise: Any) -> None:
     visits = np.repeat(np.arange(12), 5)
     sides = [noise(60, 20, ms) * cycles for ms in (20.0, 20.6)]
     trials = [begun(build_trial(name, times, visits=visits, placement={"boot_id": "one"})) for name, times in zip("ab", sides, strict=True)]
-    paired = of_this_data_set(trials)
-    assert (paired["method"], dict(paired["parameters"])["units"]) == ("paired t", 12)
+    together = of_this_data_set(trials)
+    assert (together["method"], dict(together["parameters"])["units"]) == ("paired t", 12)
     elsewhere = [
         begun(build_trial(name, times, visits=visits, placement={"boot_id": name})) for name, times in zip("ab", sides, strict=True)
     ]
     assert of_this_data_set(elsewhere)["method"] == "none"
-    assert paired["difference"] == pytest.approx(of_this_data_set(elsewhere)["difference"])
+    assert together["difference"] == pytest.approx(of_this_data_set(elsewhere)["difference"])

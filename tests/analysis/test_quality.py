@@ -119,7 +119,7 @@ def test_the_least_step_of_a_comparison_is_one_inference() -> None:
     rows = [row for row in rows_made("comparison", steady, ANALYSIS) if row["scope"] == "this data set"]
     widths = [row["interval_high"] - row["interval_low"] for row in rows]
     error = np.sqrt(2) * (1 / 6 / 2) / 15  # one of 6 batches in a visit of 2 rounds, of 15 visits
-    assert max(widths) == pytest.approx(stats.t.isf(0.025, 14) * error)  # all of one is late: the other half is not possible
+    assert max(widths) == pytest.approx(stats.t.isf(0.025, 15 * 14 / 16 - 1) * error)  # all of one is late: the other half is not possible
 
 
 RIGHT = np.array([1.0, 0.0, 1.0, 1.0])

@@ -65,7 +65,7 @@ def test_the_table_of_constants_has_their_values() -> None:
         assert [getattr(constants, name) for name in re.findall(r"[A-Z_]+", names)] == [float(value) for value in values.split(",")]
 
 
-@pytest.mark.parametrize(("what", "file"), [("Mean", "coverage"), ("Percentiles", "percentiles")])
+@pytest.mark.parametrize(("what", "file"), [("Mean", "coverage"), ("Percentiles", "percentiles"), ("Pairs", "pairs")])
 def test_what_is_said_of_coverage_is_that_of_its_rows(what: str, file: str) -> None:
     found = re.search(rf"\*\*{what}\*\*.*?average (\d+) to (\d+) %, in the worst cell\s+(\d+) %", PAGE, re.DOTALL)
     assert found

@@ -40,7 +40,11 @@ def neighbours(context: Context) -> Iterator[Row]:
             continue
         times = [counted(data.inferences[group.clock]) for data in group.trials]
         grid = grid_of(group, group.clock, times)
-        for sides in by_key(sides_of(group, grid.ns.tolist()), _but_for_neighbour).values():
+        alike = by_key(
+            sides_of(group, grid.ns.tolist()),
+            lambda side: side.data.record.trial.model_dump_json(exclude={"neighbour", "repeat"}),
+        )
+        for sides in alike.values():
             alone = [side for side in sides if not _has_neighbour(side.data)]
             others = (side for side in sides if _has_neighbour(side.data))
             systems = by_key(others, lambda side: side.data.record.match_key).values()
@@ -50,10 +54,6 @@ def neighbours(context: Context) -> Iterator[Row]:
 
 def _has_neighbour(data: TrialData) -> bool:
     return data.record.trial.neighbour.is_started
-
-
-def _but_for_neighbour(side: Side) -> str:
-    return side.data.record.trial.model_dump_json(exclude={"neighbour", "repeat"})
 
 
 def _costs(
