@@ -110,7 +110,7 @@ PARTS = {"gap": gap, "bare": bare, "start": start, "quick": quick}
 
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     for part in asked.parts or PARTS:
-        yield from PARTS[part](*((12, 1) if asked.quick else (30, 3)))
+        yield from PARTS[part](*((12, 1) if asked.quick else (20, 3)))
 
 
 BENCHMARK = Benchmark(

@@ -26,6 +26,7 @@ def compared(folder: Path, after: str) -> dict[str, str]:
     words = [
         *NULL_MODEL[:2], "-m", "--quiet", "--pairs", "5", "--to", folder, *NULL_MODEL[3:], "system=cpu_1core,cpu_all",
         f"analysis.primary={PRIMARY}", "measurement.rule=rounds", "measurement.min_rounds=20", "measurement.max_rounds=20",
+        "measurement.pause=0",  # repeats are the units, not visits
     ]  # fmt: skip
     cost_of("compare", "--run", side(2), after, *words)
     before, later = (open_campaign(folder / name) for name in "ab")
