@@ -19,7 +19,7 @@ TAIL = 0.1
 FEWEST_UNITS = 12
 # Fewer units are flagged: spells that were not met leave no dependence to see; study `coverage`.
 FEW_UNITS = 20
-# Fewer replicates or earlier campaigns say too little about how much they differ; study `pairs`.
+# Fewer replicates, earlier campaigns or independent pairs say too little about how they differ.
 FEWEST_REPEATS = 3
 # Probability of finding the smallest change that counts as one that can be found (Cohen, 1988).
 POWER = 0.8

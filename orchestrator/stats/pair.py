@@ -81,7 +81,7 @@ def independent(values: Floats) -> float:
 
     The equivalent sample size of a mean, if values of lag k correlate by rho^k (von Storch and
     Zwiers, *Statistical Analysis in Climate Research*, section 6.6). rho is the correlation of
-    neighbours, r, plus its bias (1 + 4 r)/V (Marriott and Pope, Biometrika 41, 1954), at least 0.
+    neighbours, r, less its bias -(1 + 4 r)/V (Marriott and Pope, Biometrika 41, 1954), at least 0.
     At least 3 are counted.
 
     >>> round(independent(np.arange(20) // 2 % 2), 1), independent(np.arange(20) % 2)

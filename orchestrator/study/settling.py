@@ -236,7 +236,7 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
         ("significant", "half-width", "MLPerf's half-width"),
     ],
     "Half-width: that of the share of answers within the percentile, at the confidence of the "
-    "criteria, with used/design effect as the number of independent inferences. Equal guarantee: "
+    "criteria, with 'used' over 'design effect' independent inferences. Equal guarantee: "
     "MLPerf's count times the design effect, since inferences of one round depend on each other. "
     "Early stopping: LoadGen's count of inferences that bound the percentile if none overruns, "
     "times the design effect.",
