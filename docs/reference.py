@@ -233,7 +233,7 @@ def exit_codes() -> str:
 def errors() -> str:
     """Return the page of the codes of refusals, each of which a comment explains."""
     comments = dict(re.findall(r'^    "(\w+)",  # (.*)$', inspect.getsource(contracts), re.MULTILINE))
-    text = "\nA refusal is one line, `error: ... [code]`, and exit code 2. The sentence may change; its code stays.\n"
+    text = "\nA refusal is one line, `error: ... [code]`, and exit code 2; a few have no code. The sentence may change; its code stays.\n"
     rows = ((f"`{code}`", comments[code]) for code in get_args(contracts.Code))
     return page("Codes of errors", text, [table(("code", "meaning"), rows)])
 

@@ -179,8 +179,8 @@ FLAGS = {
         ),
         Flag(
             CACHED,
-            "rounds ask the same prompts again, and the server had that share of their tokens in a "
-            "cache: answers to new prompts take longer",
+            "rounds ask the same prompts again, and the server had the share in brackets of their "
+            "tokens in a cache: answers to new prompts take longer",
             "model.request.cache=salted; switch the server's cache of prompts off",
         ),
         Flag(

@@ -71,12 +71,13 @@ DIFFERENCE = (
     Column(
         "interval_low",
         "float?",
-        "lower limit of its interval; null where the two do not alternate, or no answer differs",
+        "lower limit of its interval; null below 12 visits or 3 repeats that alternate, or if no "
+        "answer differs",
     ),
     Column(
         "interval_high",
         "float?",
-        "upper limit; null where the two do not alternate, or no answer differs",
+        "upper limit; null likewise",
     ),
     Column(
         "verdict",

@@ -44,7 +44,7 @@ OF_FILES = "a results directory, or as A a file of `export baseline`"
 @quiet
 @click.option("--by", type=listed, metavar="KEY[,KEY]", help="match trials that differ only in these settings")
 @flag("--gate", help="exit code 0 for pass, 1 for fail, 3 for no verdict")
-@flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes")
+@flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes, unless measured apart")
 @click.option(
     "--min-effect",
     type=Number(0, min_open=True),

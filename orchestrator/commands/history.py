@@ -25,7 +25,9 @@ ORDERS = ("time", "code")
 
 @verb("history results/vision", "history results/vision --threshold '50 ms' --by code --to reports/vision")
 @click.argument("folder", metavar="FOLDER", type=PLACE)
-@click.option("--threshold", metavar="TIME", help="a time such as '50 ms' (default: the one that most campaigns have stored)")
+@click.option(
+    "--threshold", metavar="TIME", help="a time such as '50 ms' (default: the first campaign's, or the one that most have stored)"
+)
 @click.option("--sweep", metavar="NAME", help="read only campaigns of this name")
 @click.option(
     "--by",

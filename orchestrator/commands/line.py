@@ -36,9 +36,9 @@ MOST = 10**9
 PATHS = ("/", "./", "../", "~")
 EXIT_CODES = {
     0: "all done, or passed",
-    1: "a trial failed, a requirement is not met, or `compare --gate`, `verify` or `doctor` found a problem",
+    1: "a trial is not done, a requirement is not met, or `compare --gate`, `verify`, `doctor` or `study --check` found a problem",
     2: "a mistake in the command, configuration or plan",
-    3: "`compare --gate` has no verdict, a requirement is not shown, or no rate is certified",
+    3: "`compare --gate` has no verdict, a requirement is not shown or a plan too small for it, or no rate is certified",
     130: "interrupted",
 }
 EXAMPLES = f"""\b
@@ -262,7 +262,7 @@ composing = together(
     config_dirs,
     click.option("--cfg", type=click.Choice(["job"]), help="print every trial as a YAML document and stop"),
     flag("--info", help="print all models, tasks, systems, runtimes and sweeps, and stop"),
-    flag("--skip-infeasible", help="run the other trials if some cannot run here"),
+    flag("--skip-infeasible", help="run the other trials if some cannot run here; exit code 1"),
     flag("--many", help="allow more than 1,000 trials, repeats included"),
     quiet,
 )

@@ -116,7 +116,7 @@ class AnalysisConfig(Frozen):
     primary: str | None = Field(
         None, description='label of the threshold for verdicts and rules, such as `p95` or `"50 ms"`; null takes the reference\'s p95'
     )
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of samples drawn for a chart and of draws of a prediction")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of samples drawn for a chart, and of the draws of `study`")
     slices: Names = Field((), description="names of slices, such as `[class, size]`: tail quality of each group")
     deadline: DeadlineConfig = Field(DeadlineConfig(), description="what a certified deadline promises")
     metrics: Names = Field(
@@ -165,7 +165,7 @@ class AnalysisConfig(Frozen):
     fallback: str | None = Field(
         None,
         exclude_if=lambda fallback: fallback is None,
-        description="id of a fast trial, or the same without `-r<repeat>`: its answers stand where they are to later frames",
+        description="id of a fast trial, or the same without `-r<repeat>`: its answers stand where they belong to later frames",
     )
 
     @property

@@ -153,37 +153,40 @@ class MeasurementConfig(Frozen):
 
     batch: int = Field(1, gt=0, le=MOST_SAMPLES, description="samples per inference, at most as many as there are samples")
     rule: Name = Field("settled", description="stopping rule")
-    min_rounds: int = Field(30, gt=0, le=MOST_ROUNDS, description="every rule measures at least this many rounds")
+    min_rounds: int = Field(30, gt=0, le=MOST_ROUNDS, description="least rounds under every rule; `minutes` may end a trial earlier")
     max_rounds: int = Field(
         1000, gt=0, le=MOST_ROUNDS, description="every rule measures at most this many; under load, the stream that reaches it is completed"
     )
     max_seconds: float | None = Field(
-        None, gt=0, le=10**9, description="a trial with `min_rounds` rounds stops after this time of measuring, pauses excluded"
+        None, gt=0, le=10**9, description="a trial stops so many seconds of measuring after its `min_rounds`, pauses excluded"
     )
     half_width: float = Field(
         0.02, gt=0, lt=1, description="half-width of the interval at which rule `settled` stops, as a share of ideal quality"
     )
     certify_rounds: int = Field(
-        CERTIFY_ROUNDS, gt=0, le=MOST_ROUNDS, description="rounds that the certificate of a deadline uses; with fewer, nothing is certified"
+        CERTIFY_ROUNDS,
+        gt=0,
+        le=MOST_ROUNDS,
+        description="rounds that certify a deadline, no fewer; under rule `rounds` `max_rounds` if more",
     )
     warmup_rounds: int = Field(2, gt=0, le=1000, description="rounds before the first one, stored apart")
-    round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS, description="a round that takes longer, its lead-in included, has failed")
+    round_timeout_s: float = Field(
+        600.0, gt=0, le=MOST_SECONDS, description="limit of a round; streams and time-outs of a server add to it"
+    )
     order: Literal["fixed", "shuffled"] = Field("fixed", description="order of samples within a round")
     schedule: Literal["visits", "sequential", "interleaved"] = Field(
         "visits",
         description="how the trials of one machine share its time; `interleaved`: visits of one round; `sequential`: one by one",
     )
     visit_rounds: int = Field(2, gt=0, le=MOST_ROUNDS, description="rounds of a visit")
-    pause: float = Field(
-        PAUSE, ge=0, le=1000, description="least time between two visits of a trial, in lengths of the first; 0 means none"
-    )
+    pause: float = Field(PAUSE, ge=0, le=1000, description="least pause after a visit of a trial, in lengths of that visit; 0 means none")
     lead_in: int = Field(3, ge=0, le=MOST_SAMPLES, description="uncounted inferences at the start of each visit, at most one round")
     garbage_collection: Literal["between_rounds", "on"] = Field(
         "between_rounds", description="when Python collects garbage; `on`: at any time, inside timings too"
     )
     repeat: int = Field(1, gt=0, le=MOST_REPEATS, description="fresh processes per trial")
     max_errors: int = Field(
-        0, ge=0, le=10**18, description="samples on which the model may raise before the trial fails; requests to a server may always fail"
+        0, ge=0, le=10**18, description="samples on which the model may raise; requests to a server may fail, but not all of the warm-up"
     )
     rule_options: dict[Name, bool | int | float | str] = Field(
         {}, exclude_if=lambda options: not options, description="options of the stopping rule, as `measurement.rule_options.NAME=VALUE`"
@@ -306,9 +309,9 @@ class CampaignConfig(Frozen):
     cluster: ClusterConfig = ClusterConfig()
     code: Names = Field((), description="folders with modules of your own")
     minutes: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="measure at most this long on each machine; the trials get equal shares, in whole visits"
+        None, description="time to measure on each machine, in equal shares of whole visits; each trial has one visit at least"
     )
-    require_same_stack: bool = Field(False, description="refuse systems whose frameworks, CUDA or drivers differ")
+    require_same_stack: bool = Field(False, description="refuse systems of other Python, frameworks, CUDA or drivers")
     results_dir: str | None = Field(None, description="folder of the campaign; null makes `results/<sweep, single or multirun>/<UTC time>`")
 
 

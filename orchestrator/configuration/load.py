@@ -55,7 +55,7 @@ class LoadConfig(Frozen):
         description="of a task of conversations: time from an answer to the arrival of the next turn",
     )
     stream_s: float | None = Field(
-        None, gt=0, le=LONGEST_STREAM_S, description="length of a stream; null takes the longer of 10 s and two rounds"
+        None, gt=0, le=LONGEST_STREAM_S, description="length of a stream; null takes the longer of 10 s and two rounds, or the whole trace"
     )
     ramp_s: float | None = Field(
         None, ge=0, le=LONGEST_STREAM_S, description="start of a stream that no figure includes; null takes the longer of 1 s and 5 %"

@@ -268,7 +268,7 @@ HISTORY = (
     Column("process_low", "float?", "lower limit of its 95 % interval over processes; null of one process"),
     Column("process_high", "float?", "upper limit"),
     Column("rounds", "int32", "number of rounds"),
-    Column("deadline_ns", "int64?", "the deadline that is certified; null where none is"),
+    Column("deadline_ns", "int64?", "the certified deadline: the longest of repeats, the median of a code; null where none is"),
     Column("level", "float", "mean of the level that it belongs to"),
     Column("noise", "float", "standard deviation of one campaign of the series about its level"),
     Column("change", "bool", "whether a level of tail quality begins here"),

@@ -309,7 +309,7 @@ class TrialRecord(PlannedTrial):
     )
     stopping: Stopping | None = Field(None, description="why the trial stopped, and each check of the rule")
     errors: tuple[TrialError, ...] = Field((), description="messages by round and sample")
-    started_at: UtcTime | None = Field(None, description="time of day of the first round")
+    started_at: UtcTime | None = Field(None, description="time of day at which the trial was begun")
     ended_at: UtcTime | None = Field(None, description="time of day of the end")
     processes: tuple[Process, ...] = Field((), description="host, boot id, process id and start of each process that timed rounds")
     rounds: int = Field(0, ge=0, le=MOST, description="rounds stored at that time; fewer on disk mean a loss")
@@ -317,7 +317,7 @@ class TrialRecord(PlannedTrial):
     faults: tuple[Fault, ...] = Field((), description="what ended a process early")
     looks: tuple[Annotated[int, Field(ge=0, le=MOST)], ...] = Field((), description="numbers of rounds at which an extension ended")
     extension: int | None = Field(None, ge=1, le=MOST, description="number of rounds at which a running extension ends")
-    changes: tuple[str, ...] = Field((), description="changes that a user accepted on `resume`")
+    changes: tuple[str, ...] = Field((), description="changes that a user accepted")
 
     @field_validator("flags")
     @classmethod

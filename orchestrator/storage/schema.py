@@ -172,15 +172,15 @@ ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens", "token_gaps
 
 # What columns of timings, rounds and samples mean; those without a type in `SAMPLES` by their beginnings.
 MEANINGS = {
-    "round": "number of the round, from 0; a round exists only if both folders hold it",
+    "round": "number of the round, from 0; a round counts only if `timings/` and `rounds/` both hold it",
     "sample": "number of the sample: its row in `predictions.parquet`",
     "outcome": "`ok`; `error`: the model raised, or the server gave no answer; `timeout`: cut off; `lost`: the round ended before it; "
     "`dropped`: it arrived under load and was never started",
-    "start_gap_ns": "from the end of the sample before to the start of this one; null for the first of a round",
+    "start_gap_ns": "from the end of the inference before to the start of this one; null for the first, or if several are in flight",
     "preprocess_ns": "first stage; null unless `ok`. The total clock is the sum of the three stages",
     "inference_ns": "second stage, the inference clock; null unless `ok`",
     "postprocess_ns": "third stage; null unless `ok`",
-    "cuda_inference_ns": "the GPU's own time of the inference; null without a GPU and under load",
+    "cuda_inference_ns": "the first GPU's own time of the inference; null outside PyTorch, under load and after errors",
     "arrival_ns": "under load: scheduled arrival, from the start of the stream",
     "queue_ns": "under load: from the arrival to the start of preprocess; null unless `ok`. The response clock is `queue_ns` + total",
     "ramp": "under load: whether the sample belongs to the ramp, as all of `ramp.parquet` do",
@@ -230,13 +230,13 @@ MEANINGS = {
     "gpu_foreign_processes": "processes of others on the GPUs",
     "gpu_memory_bytes": "GPU memory of the process right after the round, as the driver counts it",
     "gpu_allocated_peak_bytes": "peak of PyTorch's tensors on its GPUs",
-    "gpus": "the same of each GPU, in the order of `system.device`",
+    "gpus": "clocks, temperature and power of each of several GPUs, in the order of `system.device`",
     "stream_started_monotonic_ns": "under load: when the stream's schedule began; evidence of a stream stands in its first round",
     "overloaded": "under load: the stream ended early because more samples waited than `load.max_backlog_s` allows",
     "name": "name of the sample",
     "reference": "the right answer, in the form of the task's kind",
     "prediction": "the answer of the warm-up, or the first one after it",
-    "input_size": "size of the decoded sample: pixels, or tokens",
+    "input_size": "size of the sample, as its model counts it: pixels, tokens, characters",
     "score_": "score of the sample by each metric that is a mean over samples",
     "slice_": "group of the sample in each slice",
 }

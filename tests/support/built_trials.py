@@ -74,6 +74,7 @@ def build_trial(
         different_answers=0,
         outcome=np.where(np.isfinite(total_ms), schema.OK, schema.ERROR).astype(np.int8),
         incomplete=np.zeros(rounds, dtype=np.bool_),
+        evidence={"duration_ns": np.where(np.isfinite(total_ms), total_ms, 0.0).sum(axis=1) * 1e6},
         visits=visits,
         turns=visits,
     )

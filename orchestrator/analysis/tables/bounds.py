@@ -41,9 +41,13 @@ KEPT = ("metric", "ideal", "mean", "interval_low", "interval_high")
         Column("within_low", "float", "lower limit of its 95 % interval"),
         Column("within_high", "float", "upper limit"),
         Column(
-            "least_within", "float", "least share that keeps one bound", "least bound", "quality"
+            "least_within",
+            "float",
+            "lowest share that keeps any one bound",
+            "least bound",
+            "quality",
         ),
-        Column("passes", "str", "`yes` if that is at least `share`, else `no`", "passes"),
+        Column("passes", "str", "`yes` if it reaches `share`, else `no`", "passes"),
         METRIC,
         Column("ideal", "float?", "quality without bounds; null if there is nothing to keep"),
         Column(

@@ -108,7 +108,7 @@ NOTHING = {
         ),
         Column("right_low", "float?", "lower limit of its interval"),
         Column("right_high", "float?", "upper limit"),
-        Column("confidence", "float?", "confidence of that interval"),
+        Column("confidence", "float?", "confidence of the interval of `mean`"),
         Column(
             "verdict",
             "str",

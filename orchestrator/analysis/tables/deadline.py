@@ -68,7 +68,7 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
         Column(
             "observed_ns",
             "int64?",
-            "deadline that this share of the measured rounds kept: an observation, no certificate",
+            "deadline that this share of these rounds kept: an observation, no certificate",
             "observed",
             "ms",
         ),
@@ -86,12 +86,12 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
         Column(
             "later_breaks",
             "int32?",
-            "of these, rounds that missed the certified deadline; null without a certificate",
+            "of these, rounds that missed the certified deadline; null without one, but for flags",
         ),
         Column(
             "more_rounds",
             "int32?",
-            "further rounds that a certificate needs; null for imported trials",
+            "rounds that are missing to the number fixed beforehand; null: none, or imported",
         ),
         FLAGS,
     ),

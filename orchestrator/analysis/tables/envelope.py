@@ -59,8 +59,8 @@ from orchestrator.stats.thresholds import Threshold
         Column(
             "leads",
             "bool",
-            "whether the best leads from this deadline on: the leader before it is out of the tie, "
-            "or not tested",
+            "whether the lead changes here: the leader before no longer ties with the best, or is "
+            "not tested",
         ),
         FLAGS,
     ),

@@ -31,8 +31,8 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         Column(
             "unit",
             "str",
-            "unit of the evidence: *per second*, *cores* or *share of the round* (under load "
-            "of the stream)",
+            "unit of the evidence, such as *per second*, *cores* or *share of the round* (under "
+            "load of the stream)",
         ),
         Column(
             "source",
@@ -69,7 +69,7 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         Column(
             "time_correlation",
             "float?",
-            "rank correlation with the mean total time of a round's inferences",
+            "rank correlation with the mean time of a round's inferences on the first clock",
             "with time",
             "number .2f",
         ),

@@ -75,7 +75,7 @@ NOTE = (
         Column(
             "right_per_s",
             "float?",
-            "answers a second that were right and in time; null where no answer is right by itself",
+            "answers a second that were right and in time; null if no metric grades each answer",
             "",
             "per_s [right_low, right_high]",
         ),
@@ -126,7 +126,7 @@ NOTE = (
 def goodput(context: Context, group: Group) -> Iterator[Row]:
     """Yield one row per system and common threshold on the first clock, and per joint bounds.
 
-    All requests are in the denominator. Under load a rate is the share of requests times the rate
+    Failed requests count as late. Under load a rate is the share of requests times the rate
     of their schedule, in a closed loop their number over the time of rounds. ``trial`` is the first
     of repeats.
     """

@@ -113,7 +113,7 @@ SD = "number .4f"
         Column(
             "round_s",
             "float",
-            "cost of a round: total time of its answers, in s",
+            "cost of a round: how long it lasts, in s",
             "a round costs",
             "s",
         ),
@@ -196,8 +196,8 @@ def _row(
         answers = [one * (ns <= threshold.ns) for one, ns in zip(scores, times, strict=True)]
     found = variance_components(qualities, [data.visits for data in repeats], answers)
     rounds = sum(quality.size for quality in qualities)
-    answered = [np.where(np.isfinite(ns), ns, 0.0).sum(axis=1) for ns in times]
-    round_s = float(np.mean([np.median(ns) / 1e9 for ns in answered]))
+    lasted = [np.nanmedian(data.evidence["duration_ns"]) for data in repeats]
+    round_s = float(np.mean(lasted)) / 1e9
     starts_s = [
         (cold["load_ns"] + sum(cold["warmup_rounds_ns"])) / 1e9
         for cold in (data.record.cold_start for data in repeats)
@@ -248,7 +248,7 @@ def _root(variance: float) -> float | None:
     "tolerance",
     (
         METRIC,
-        Column("clock", "str", "`inference` or `total`"),
+        Column("clock", "str", "one that all trials have"),
         Column("tolerance", "str", "the distribution of users' tolerance, in words"),
         Column(
             "method",

@@ -82,8 +82,8 @@ from orchestrator.storage.stored_form import finite
         Column(
             "changed_rounds",
             "int32?",
-            "rounds with an answer other than the first round's; null where none, or only the "
-            "first, is stored",
+            "rounds with an answer other than the first warm-up round's; null where none, or only "
+            "the first, is stored",
         ),
         Column(
             "changed_samples",
@@ -101,8 +101,8 @@ from orchestrator.storage.stored_form import finite
         Column(
             "differing_samples",
             "int32?",
-            "samples with another answer than in `compared_with`; fractions agree within 0.1 "
-            "%; null without stored answers",
+            "samples with another answer than the first trial of the same weights; fractions agree "
+            "within 0.1 %; null without stored answers",
             "other answers",
             "count",
         ),
@@ -245,7 +245,7 @@ QUARTERS = 4
         Column(
             "served_p50_ns",
             "float?",
-            "median over all samples and rounds that the server answered",
+            "median over all samples and rounds, failed requests last; null if it is one of these",
             "served p50",
             "ms",
         ),

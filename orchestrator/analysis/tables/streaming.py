@@ -56,7 +56,7 @@ STEPS, FEWEST_STEPS, MOST_FRAMES = 40, 12, 2**22
         Column(
             "fallback",
             "str?",
-            "the trial whose answers stand where they are to later frames",
+            "the trial whose answers stand where they belong to later frames",
             "fallback",
         ),
         Column("ideal", "float", "quality of each frame's own answer, without a deadline"),

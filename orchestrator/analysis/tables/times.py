@@ -155,8 +155,8 @@ UNKNOWN = "unknown"  # what is not told of imported trials
         Column(
             "delivered_per_s",
             "float?",
-            "the rate as our loop delivered it: starts and drops, as if no sample waited for "
-            "another",
+            "the rate as our loop delivered it: starts and drops a second, without waits behind "
+            "other samples",
             "delivered",
             "number .6g",
         ),
