@@ -21,7 +21,6 @@ from orchestrator.storage import schema
 from orchestrator.storage.records import ALONE_CORES
 
 NOT_KEPT, OVERLOADED = "schedule not kept", "overloaded"
-FEW_STREAMS, ENOUGH_STREAMS = "few streams", 12
 # Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99.
 LONGEST_DELAY_NS, DELAY_SHARE = 1_000_000, 0.01
 RATE_OFF = 0.005  # by this share the delivered rate may differ from that of the schedule
@@ -273,7 +272,6 @@ def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
     told = (
         (NOT_KEPT, off or (percentile(delivery.delays, 99) or 0.0) > allowed),
         (OVERLOADED, data.overloaded.any() or (outrun and never_drops) or grows),
-        (FEW_STREAMS, len(np.unique(data.streams)) < ENOUGH_STREAMS),
     )
     return tuple(flag for flag, holds in told if holds)
 

@@ -319,7 +319,7 @@ def intervals(
         judged.ideal(),
         answers,
         units,
-        bounded=isinstance(judged, JudgedMean),
+        bounded=isinstance(judged, JudgedMean) and judged.by_round is None,
         confidence=confidence,
     )
 
@@ -334,7 +334,7 @@ def over_processes(
     """
     rows = np.asarray(means, dtype=np.float64)
     found = np.array([mean_of_processes(row, resolution) for row in rows])
-    if bounded and isinstance(judged, JudgedMean):
+    if bounded and isinstance(judged, JudgedMean) and judged.by_round is None:
         found[:, 1] = np.maximum(found[:, 1], 0.0)
         found[:, 2] = np.minimum(found[:, 2], np.maximum(found[:, 0], judged.ideal()))
     return found

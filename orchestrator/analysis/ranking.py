@@ -158,13 +158,22 @@ def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:
 def is_shown_worse(row: Row) -> bool | None:
     """Return whether a difference from the best shows that a system keeps less; None if untested.
 
-    Of repeats their verdict shows it, else an interval without 0.
+    Of repeats their verdict shows it, else an interval without 0. Over common visits, a system may
+    be better than the best of all rounds: that shows nothing worse.
+
+    >>> row = {"method": "paired t", "verdict": None, "interval_low": -0.03, "interval_high": -0.01}
+    >>> means = ({"mean": mean, "baseline_mean": 0.8} for mean in (0.79, 0.81))
+    >>> [is_shown_worse(row | {"difference": -0.02} | each) for each in means]
+    [True, False]
     """
     if row["method"] == "none":
         return None
     if row["verdict"] is not None:
         return bool(row["verdict"] == "worse")
-    return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
+    return bool(
+        (row["interval_low"] > 0 or row["interval_high"] < 0)
+        and row["difference"] * (row["mean"] - row["baseline_mean"]) > 0
+    )
 
 
 def order_of(systems: Sequence[Standing]) -> Order:

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.load import (
-    ENOUGH_STREAMS,
-    FEW_STREAMS,
     OVERLOADED,
     found_idle,
     inferences_of,
@@ -33,6 +31,8 @@ from orchestrator.analysis.replay_streams import (
 from orchestrator.analysis.standing import fresher, gains_of_sets
 from orchestrator.analysis.tables.tail_quality import figure_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import FEW_STREAMS
+from orchestrator.stats.constants import FEWEST_UNITS
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
 from orchestrator.stats.queueing import SECOND_NS, backlog_grows
 from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
@@ -115,7 +115,7 @@ def replay_rows(
             for of in played
         ]
         measured = under_load(data, law, rule, rate, deadline, others)
-        few = [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS)
+        few = [FEW_STREAMS] * (len(rounds) < FEWEST_UNITS)
         yield {
             **data.record.labels(),
             "metric": data.metric,

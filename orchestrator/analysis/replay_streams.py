@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from orchestrator.analysis.load import ENOUGH_STREAMS
 from orchestrator.analysis.standing import gains_of_pairs
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats import queueing
+from orchestrator.stats.constants import FEWEST_UNITS
 from orchestrator.stats.queueing import AnyPolicy, serve, standing
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -111,7 +111,7 @@ def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
     every = np.arange(len(data.times[PRIMARY_CLOCK]))
     rounds = np.setdiff1d(every, np.flatnonzero(data.incomplete))
     if data.turns is None or np.median(np.unique(data.turns, return_counts=True)[1]) < 2:
-        return [block for block in np.array_split(rounds, ENOUGH_STREAMS) if block.size]
+        return [block for block in np.array_split(rounds, FEWEST_UNITS) if block.size]
     visits = data.turns[rounds]
     order = np.argsort(visits, kind="stable")
     begins = np.flatnonzero(np.diff(visits[order])) + 1

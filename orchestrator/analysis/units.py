@@ -14,16 +14,13 @@ from orchestrator.storage.records import TrialRecord
 Unit: TypeAlias = Literal["visits", "streams", "rounds"]
 # Number of the unit that each round belongs to, [R], never falling.
 Numbers: TypeAlias = NDArray[np.int32]
-ONE_STRETCH = "one stretch"
-FEW = "few units"
+ONE_STRETCH, FEW_STREAMS, FEW = "one stretch", "few streams", "few units"
 
 
 def flags_of_units(units: Units | None, under_load: bool) -> tuple[str, ...]:
-    """Return the flags that the number of units earns; of too few streams `load_flags` tells."""
-    count = number_of_units(units)
-    if count >= FEWEST_UNITS:
-        return (FEW,) if count < FEW_UNITS else ()
-    return () if under_load else (ONE_STRETCH,)
+    """Return the flags that the number of units earns, which under load are streams."""
+    count, too_few = number_of_units(units), FEW_STREAMS if under_load else ONE_STRETCH
+    return (too_few,) if count < FEWEST_UNITS else (FEW,) if count < FEW_UNITS else ()
 
 
 def whole_streams(streams: Numbers, incomplete: NDArray[np.bool_]) -> Numbers:

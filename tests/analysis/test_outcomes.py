@@ -31,11 +31,10 @@ def trial(seed: int, **more: Any) -> TrialData:
 
 def fate(data: TrialData, row: int, sample: int, bound_ms: float) -> str:
     answer: Any = data.others.get(row, {}).get(sample, data.predictions[sample])
-    truncated: Any = data.truncated
     holds = {
         "error": schema.OUTCOMES[data.outcome[row, sample]] in ("error", "timeout", "lost"),
         "late": data.times[data.clock][row, sample] > bound_ms * 1e6,
-        "truncated": truncated[row, sample],
+        "truncated": np.asarray(data.truncated)[row, sample],
         "unparsable": answer is None,
         "right": answer == ANSWERS[0],
         "wrong": True,
@@ -65,7 +64,6 @@ def test_what_nobody_has_graded_is_answered_and_never_right(scores: dict[str, fl
     assert (right_of(data) is None) == (right is None)
     for row in rows_made("outcomes", [data]):
         counts = {name: row[name] for name in FATES if row[name] is not None}
-        assert sum(counts.values()) == row["answers"] == data.outcome.size
+        assert (sum(counts.values()), row["answers"], row["unparsable"]) == (data.outcome.size, data.outcome.size, 0)
         assert sum(row[f"{name}_share"] for name in counts) == pytest.approx(1, abs=1e-15)
         assert {"answered", "truncated"} & counts.keys() == ({"answered"} if right is None else set())
-        assert row["unparsable"] == 0

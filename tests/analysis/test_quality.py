@@ -13,7 +13,7 @@ from scipy import stats
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.loading import judgeable
-from orchestrator.analysis.quality import MetricBroken, answers_at_stake, intervals, judge
+from orchestrator.analysis.quality import JudgedMean, MetricBroken, answers_at_stake, intervals, judge
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import on_time_scores
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -116,10 +116,15 @@ def test_where_the_order_is_shuffled_the_batches_of_the_first_round_are_at_stake
 
 def test_the_least_step_of_a_comparison_is_one_inference() -> None:
     steady = in_turns(batched(np.full((30, 6), ms), 4, f"at{ms}ms") for ms in (10.0, 12.0))
-    rows = [row for row in rows_made("comparison", steady, ANALYSIS) if row["scope"] == "this data set"]
-    widths = [row["interval_high"] - row["interval_low"] for row in rows]
-    error = np.sqrt(2) * (1 / 6 / 2) / 15  # one of 6 batches in a visit of 2 rounds, of 15 visits
-    assert max(widths) == pytest.approx(stats.t.isf(0.025, 15 * 14 / 16 - 1) * error)  # all of one is late: the other half is not possible
+    found = rows_made("comparison", steady, ANALYSIS)
+    widths = (row["interval_high"] - row["interval_low"] for row in found if row["scope"] == "this data set")
+    # Of one of 6 batches in a visit of 2 rounds, of 15 visits. All of one is late: the other half is not possible.
+    assert max(widths) == pytest.approx(stats.t.isf(0.025, 15 * 14 / 16 - 1) * np.sqrt(2) * (1 / 6 / 2) / 15)
+
+
+def test_where_answers_change_limits_may_exceed_the_ideal_that_was_observed() -> None:
+    by_round = np.repeat([[0.4], [0.6]] * 10, 20, axis=1)
+    assert intervals(JudgedMean(by_round.mean(axis=0), None, by_round), by_round.mean(axis=1)[None], 10.0)[0].high > 0.5
 
 
 RIGHT = np.array([1.0, 0.0, 1.0, 1.0])

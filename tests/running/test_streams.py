@@ -12,8 +12,8 @@ import pytest
 from null_trials import null_document, planned
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
-from orchestrator.analysis.units import whole_streams
+from orchestrator.analysis.load import OVERLOADED
+from orchestrator.analysis.units import FEW_STREAMS, whole_streams
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report

@@ -35,8 +35,8 @@ def test_few_pairs_equal_scipys_and_visits_that_resemble_their_neighbours_count_
     error, degrees = stats.sem(d) * (units / number) ** 0.5, number - 1
     assert (found.method, found.confidence, found.difference) == ("paired t", confidence, pytest.approx(np.mean(b - a)))
     assert (found.low, found.high) == pytest.approx(stats.t.interval(confidence, degrees, found.difference, error))
-    values = {"t": found.difference / error, "df": degrees, "p_value": 2 * stats.t.sf(abs(found.difference / error), degrees), "se": error}
-    assert dict(found.parameters) == pytest.approx({"units": units, **values})
+    tested = {"t": found.difference / error, "p_value": 2 * stats.t.sf(abs(found.difference / error), degrees)}
+    assert dict(found.parameters) == pytest.approx({"units": units, "df": degrees, "se": error, **tested})
 
 
 @pytest.mark.parametrize(("units", "confidence"), [(12, 0.975), (30, 0.95), (60, 0.975)])

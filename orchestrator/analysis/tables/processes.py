@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import (
+    JudgedMean,
     ideal_quality,
     in_blocks,
     intervals,
@@ -317,7 +318,7 @@ def _averaged(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tol
     gained = []  # by each round, averaged over users, [R]
     for data in repeats:
         one, times = data.judged(data.metric), data.times[clock]
-        if one.is_mean:
+        if isinstance(one, JudgedMean):
             gained.append(quality_over_tolerance(one.gained(one.raw), times, law))
         else:
             gained.append(curve_over_tolerance(one.curve, times, law))

@@ -1,5 +1,6 @@
-from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
+from orchestrator.analysis.load import OVERLOADED
 from orchestrator.analysis.table import FLAGS, METRIC, Column, View
+from orchestrator.analysis.units import FEW_STREAMS
 
 # Beside the labels of a trial.
 REPLAY = (

@@ -174,7 +174,7 @@ def _of_mean(
     samples: int,
 ) -> tuple[float, Outcome]:
     """Return what one process gained in the mean, by that of each round, [R], and the finding on whether that is at least ``floor``."""
-    bounded = isinstance(judged, JudgedMean)
+    bounded = isinstance(judged, JudgedMean) and judged.by_round is None
     found = mean_reaches(gained, floor, judged.ideal(), answers, data.visits, bounded=bounded, error=error_of(data, error))
     low, high = judged.shown_limits(found.low, found.high)
     mean, asked = judged.shown(found.figure), judged.shown(floor)
