@@ -20,7 +20,6 @@ from benchmarks.common import ENVIRONMENT, Benchmark, Figure, at_least, at_most,
 
 SAMPLES, ROUNDS, PAIRS = 20_000, 8, 9
 EQUAL, SLOWER = 200, 30
-IN_MEMORY = Path("/dev/shm")
 NO_PAUSE = ["measurement.pause=0"]
 PLUGIN = "tail_quality.pytest_plugin"
 TESTS = """
@@ -115,7 +114,7 @@ def measure(asked: Namespace) -> Iterator[Figure]:
         yield Figure("figures saved and reported: largest difference", largest_difference(Path(scratch)))
         yield Figure("a pytest session with three measurements", session_s(Path(scratch)), "s")
     equal, slower = (asked.equal, asked.slower) if not asked.quick else (10, 5)
-    tempfile.tempdir = str(IN_MEMORY) if IN_MEMORY.is_dir() else None  # verdicts need no disk
+    tempfile.tempdir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # verdicts need no disk
     with neighbours([sorted(os.sched_getaffinity(0))], 0.1, 2):
         false = sum(not {"better", "worse"}.isdisjoint(verdicts(10_000, 30)) for _ in range(equal))
         yield Figure(f"equal functions: verdicts of {equal}", false)

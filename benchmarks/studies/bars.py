@@ -28,6 +28,11 @@ def exceeds(percent: float, draws: int, most: float) -> bool:
     return 100 * float(clopper_pearson(round(percent * draws / 100), draws, CONFIDENCE)[0]) > most
 
 
+def inside_reach(rows: list[Row]) -> list[Row]:
+    """Return the cells within reach from 60 rounds on, for which coverage is promised."""
+    return [row for row in rows if row["within reach"] == "yes" and int(row["rounds"]) >= 60]
+
+
 def at_least(what: str, rows: list[Row], column: str, least: float, share_of_cells: float = 1.0) -> Bar:
     """Judge that a column keeps a bar in a share of cells."""
     kept = [not falls_short(float(row[column]), int(row["draws"]), least) for row in rows]

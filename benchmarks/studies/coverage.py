@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.studies.bars import Bar, Row, at_least, falls_short, mean_at_most
+from benchmarks.studies.bars import Bar, Row, at_least, falls_short, inside_reach, mean_at_most
 from benchmarks.studies.series import (
     IDEAL,
     ON_TIME,
@@ -96,7 +96,7 @@ def bars(rows: list[Row]) -> list[Bar]:
     found = []
     for group in SETS:
         of = [row for row in rows if row["set"] == group]
-        inside = [row for row in of if row["within reach"] == "yes" and int(row["rounds"]) >= 60]
+        inside = inside_reach(of)
         alone = [row for row in of if row["dependent"] == "no" and row["trials"] != 1]
         found += [
             at_least(f"mean, {group}: covers", inside, "covers (%)", 93, 0.95),
@@ -120,8 +120,4 @@ def bars(rows: list[Row]) -> list[Bar]:
 
 def failing(rows: list[Row]) -> list[Row]:
     """Return the cells within reach from 60 rounds on that fall short of 93 %."""
-    return [
-        row
-        for row in rows
-        if row["within reach"] == "yes" and int(row["rounds"]) >= 60 and falls_short(float(row["covers (%)"]), int(row["draws"]), 93)
-    ]
+    return [row for row in inside_reach(rows) if falls_short(float(row["covers (%)"]), int(row["draws"]), 93)]

@@ -6,7 +6,7 @@ is as good: such cells are beyond reach.
 
 import numpy as np
 
-from benchmarks.studies.bars import Bar, Row, at_least, at_most, falls_short, mean_at_most
+from benchmarks.studies.bars import Bar, Row, at_least, at_most, falls_short, inside_reach, mean_at_most
 from benchmarks.studies.coverage import Case
 from benchmarks.studies.series import ROUNDS, SAMPLES, SETS, STALL, STALL_SD, TRIALS, VISIT, Floats, Scenario, draw, generator, within_reach
 from orchestrator.stats.latency import limits_of_quantiles
@@ -77,7 +77,7 @@ def bars(rows: list[Row]) -> list[Bar]:
     found = []
     for group in SETS:
         for percentile, rounds, most in ((95, 60, 5), (99, 120, 10)):
-            of = [row for row in _inside(rows) if row["set"] == group and row["percentile"] == percentile]
+            of = [row for row in inside_reach(rows) if row["set"] == group and row["percentile"] == percentile]
             late = [row for row in of if int(row["rounds"]) >= rounds]
             found += [
                 at_least(f"p{percentile}, {group}: covers", of, "covers (%)", 93),
@@ -90,8 +90,4 @@ def bars(rows: list[Row]) -> list[Bar]:
 
 def failing(rows: list[Row]) -> list[Row]:
     """Return the cells within reach from 60 rounds on that fall short of 93 %."""
-    return [row for row in _inside(rows) if falls_short(float(row["covers (%)"]), int(row["draws"]), 93)]
-
-
-def _inside(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row["within reach"] == "yes" and int(row["rounds"]) >= 60]
+    return [row for row in inside_reach(rows) if falls_short(float(row["covers (%)"]), int(row["draws"]), 93)]

@@ -115,6 +115,11 @@ class Judgement(ABC):
         """Whether the metric is a mean of scores, which `raw` are."""
         return self.raw.ndim == 1
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether each round gains between 0 and `ideal`: a mean of answers that never change."""
+        return isinstance(self, JudgedMean) and self.by_round is None
+
     def ideal(self) -> float:
         return float(np.mean(self.gained(self.raw)))
 
@@ -319,7 +324,7 @@ def intervals(
         judged.ideal(),
         answers,
         units,
-        bounded=isinstance(judged, JudgedMean) and judged.by_round is None,
+        bounded=judged.is_bounded,
         confidence=confidence,
     )
 
@@ -334,7 +339,7 @@ def over_processes(
     """
     rows = np.asarray(means, dtype=np.float64)
     found = np.array([mean_of_processes(row, resolution) for row in rows])
-    if bounded and isinstance(judged, JudgedMean) and judged.by_round is None:
+    if bounded and judged.is_bounded:
         found[:, 1] = np.maximum(found[:, 1], 0.0)
         found[:, 2] = np.minimum(found[:, 2], np.maximum(found[:, 0], judged.ideal()))
     return found
@@ -374,5 +379,9 @@ def better_of_each(judged: Judgement, other: Judgement) -> Judgement:
         gains = judged.gained(judged.raw), judged.gained(other.raw)
         kind = JudgedMean if min(map(np.min, gains)) >= 0 else JudgedSignedMean
         return kind(judged.shown(np.maximum(*gains)), judged.late)
-    alike = (judged.late or 0.0, judged.sign) == (other.late or 0.0, other.sign)
-    return other if alike and other.ideal() > judged.ideal() else judged
+    return (
+        other
+        if (judged.late or 0.0, judged.sign) == (other.late or 0.0, other.sign)
+        and other.ideal() > judged.ideal()
+        else judged
+    )

@@ -74,11 +74,7 @@ DIFFERENCE = (
         "lower limit of its interval; null below 12 visits or 3 repeats that alternate, or if no "
         "answer differs",
     ),
-    Column(
-        "interval_high",
-        "float?",
-        "upper limit; null likewise",
-    ),
+    Column("interval_high", "float?", "upper limit; null likewise"),
     Column(
         "verdict",
         "str?",

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestrator.stats.constants import APART, FEW_UNITS, FEWEST_UNITS
-from orchestrator.stats.units import Units, number_of_units
+from orchestrator.stats.constants import APART, FEW_UNITS
+from orchestrator.stats.units import Units, enough_units, number_of_units
 from orchestrator.storage.records import TrialRecord
 
 Unit: TypeAlias = Literal["visits", "streams", "rounds"]
@@ -19,8 +19,9 @@ ONE_STRETCH, FEW_STREAMS, FEW = "one stretch", "few streams", "few units"
 
 def flags_of_units(units: Units | None, under_load: bool) -> tuple[str, ...]:
     """Return the flags that the number of units earns, which under load are streams."""
-    count, too_few = number_of_units(units), FEW_STREAMS if under_load else ONE_STRETCH
-    return (too_few,) if count < FEWEST_UNITS else (FEW,) if count < FEW_UNITS else ()
+    if not enough_units(units):
+        return (FEW_STREAMS if under_load else ONE_STRETCH,)
+    return (FEW,) if number_of_units(units) < FEW_UNITS else ()
 
 
 def whole_streams(streams: Numbers, incomplete: NDArray[np.bool_]) -> Numbers:

@@ -70,10 +70,13 @@ def paired(
     >>> round(found.difference, 4), round(found.low, 3), round(found.high, 3)
     (-0.0133, -0.028, 0.001)
     """
-    before, each = _finite(a), _finite(b) - _finite(a)
+    before, after = _finite(a), _finite(b)
+    each = after - before
     number = independent(each) if each.size >= FEWEST_UNITS else each.size
     error = max(_sd(each, before) / math.sqrt(number), math.sqrt(2) * resolution / each.size)
-    return _student("paired t", float(each.mean()), error, each.size, number, confidence, within)
+    return _student(
+        "paired t", float(each.mean()), error, each.size, number - 1, confidence, within
+    )
 
 
 def independent(values: Floats) -> float:
@@ -135,8 +138,15 @@ def one_more(
     """
     before, after = _finite(a), _finite(b)
     error = max(_sd(before, before), resolution / after.size) * math.sqrt(1 + 1 / before.size)
-    difference, count = float(after.mean() - before.mean()), before.size
-    return _student("prediction", difference, error, count, count, confidence, within)
+    return _student(
+        "prediction",
+        float(after.mean() - before.mean()),
+        error,
+        before.size,
+        before.size - 1,
+        confidence,
+        within,
+    )
 
 
 def untested(difference: float, units: int = 0) -> Difference:
@@ -149,17 +159,14 @@ def _student(
     difference: float,
     error: float,
     count: int,
-    number: float,
+    degrees: float,
     confidence: float,
     within: Limits,
 ) -> Difference:
-    """Return a difference with the limits of Student's t, or none from few units or no noise.
-
-    The degrees of freedom are one less than the ``number`` of independent units.
-    """
+    """Return a difference with the limits of Student's t, or none from few units or no noise."""
     if count < FEWEST_REPEATS or error == 0:
         return Difference(difference, *within, confidence, "none", {"units": count})
-    difference, degrees = difference if abs(difference) > ROUNDING else 0.0, number - 1
+    difference = difference if abs(difference) > ROUNDING else 0.0
     half, t = float(t_quantile((1 + confidence) / 2, degrees)) * error, difference / error
     p_value = float(2 * t_sf(abs(t), degrees))
     given = {"units": count, "se": error, "t": t, "df": degrees, "p_value": p_value}

@@ -40,11 +40,10 @@ def neighbours(context: Context) -> Iterator[Row]:
             continue
         times = [counted(data.inferences[group.clock]) for data in group.trials]
         grid = grid_of(group, group.clock, times)
-        alike = by_key(
+        for sides in by_key(
             sides_of(group, grid.ns.tolist()),
             lambda side: side.data.record.trial.model_dump_json(exclude={"neighbour", "repeat"}),
-        )
-        for sides in alike.values():
+        ).values():
             alone = [side for side in sides if not _has_neighbour(side.data)]
             others = (side for side in sides if _has_neighbour(side.data))
             systems = by_key(others, lambda side: side.data.record.match_key).values()

@@ -197,8 +197,7 @@ def _row(
         answers = [one * (ns <= threshold.ns) for one, ns in zip(scores, times, strict=True)]
     found = variance_components(qualities, [data.visits for data in repeats], answers)
     rounds = sum(quality.size for quality in qualities)
-    lasted = [np.nanmedian(data.evidence["duration_ns"]) for data in repeats]
-    round_s = float(np.mean(lasted)) / 1e9
+    round_s = float(np.mean([np.nanmedian(data.evidence["duration_ns"]) for data in repeats])) / 1e9
     starts_s = [
         (cold["load_ns"] + sum(cold["warmup_rounds_ns"])) / 1e9
         for cold in (data.record.cold_start for data in repeats)
@@ -331,7 +330,7 @@ def _averaged(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tol
         mean, low, high = over_processes(judged, [means], resolution)[0].tolist()
         found = Interval(low, high, CONFIDENCE, "t", {"processes": len(repeats)})
     low, high = judged.shown_limits(found.low, found.high)
-    exact = judged.is_mean or isinstance(law, TolerancePoints)
+    exact = isinstance(judged, JudgedMean) or isinstance(law, TolerancePoints)
     spreads = [each.var(ddof=1) for each in gained if each.size > 1]
     return {
         **first.record.labels(),

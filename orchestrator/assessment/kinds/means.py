@@ -174,8 +174,7 @@ def _of_mean(
     samples: int,
 ) -> tuple[float, Outcome]:
     """Return what one process gained in the mean, by that of each round, [R], and the finding on whether that is at least ``floor``."""
-    bounded = isinstance(judged, JudgedMean) and judged.by_round is None
-    found = mean_reaches(gained, floor, judged.ideal(), answers, data.visits, bounded=bounded, error=error_of(data, error))
+    found = mean_reaches(gained, floor, judged.ideal(), answers, data.visits, bounded=judged.is_bounded, error=error_of(data, error))
     low, high = judged.shown_limits(found.low, found.high)
     mean, asked = judged.shown(found.figure), judged.shown(floor)
     shown = f"{quality(mean)} {quality_within(low, high)}" if judged.plain else f"{mean:.4g} [{low:.4g}, {high:.4g}]"
@@ -190,7 +189,7 @@ def _of_mean(
         asked=asked,
         unit="quality",
         more_rounds=found.more,
-        method="korn-graubard" if bounded else "t",
+        method="korn-graubard" if judged.is_bounded else "t",
     )
 
 
