@@ -119,8 +119,8 @@ def _factors_note(material: Material) -> str:
         "each with its sign. A negative variance of rounds means that answers of one round are "
         "less alike than answers of different rounds. Intervals: a two-way bootstrap over "
         "processes and samples. Single inferences, visits and rounds are never drawn, so rows of "
-        "visits and rounds have no interval. With one process a system, no row has one: system "
-        "and process cannot be distinguished. Design (models x runtimes x systems): "
+        "visits and rounds have no interval. With one process per system, no row has an interval: "
+        "system and process cannot be distinguished. Design (models x runtimes x systems): "
         f"{'; '.join(designs) or 'none is balanced'}."
     )
 

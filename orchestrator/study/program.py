@@ -182,10 +182,10 @@ def _most_samples(material: Material) -> int:
 def _program_note(material: Material) -> str:
     differences = "; ".join(f"{name}: {what}" for name, what in DIFFERENCES.items())
     return (
-        f"{differences}. Each uses the first repeat of every trial, its rounds with all times, and "
+        f"{differences}. Each uses the first repeat of every trial, its complete rounds, and "
         f"up to {_most_samples(material)} samples, evenly chosen. The recomputed percentile uses "
-        "all samples, and only metrics that are a mean over samples: others, such as mAP, give "
-        "its check no scores. The missing synchronisation of a GPU cannot be tried here."
+        "all samples, and leaves out metrics that are no mean over samples, such as mAP. The "
+        "missing synchronisation of a GPU cannot be tried here."
     )
 
 

@@ -236,7 +236,7 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
         ("significant", "half-width", "MLPerf's half-width"),
     ],
     "Half-width: that of the share of answers within the percentile, at the confidence of the "
-    "criteria, with 'used' over 'design effect' independent inferences. Equal guarantee: "
+    "criteria. Independent inferences: 'used' divided by 'design effect'. Equal guarantee: "
     "MLPerf's count times the design effect, since inferences of one round depend on each other. "
     "Early stopping: LoadGen's count of inferences that bound the percentile if none overruns, "
     "times the design effect.",
@@ -279,8 +279,8 @@ def inferences_claims(material: Material, table: StudyTable) -> Iterator[Claim]:
             f"rJSD settles after fewer, and the half-width of p{of.percentile:g} is then at most "
             f"MLPerf's, in {wanted.trials:.0%} of trials",
             by_share(equal, len(mine), wanted.trials),
-            f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, "
-            f"as narrowly in {equal} and enough by early stopping in {enough}; both fewer and "
-            f"as narrowly in {said}",
+            f"{len(fewer)} of {len(mine)} settled trials used fewer; of these, {equal} reach "
+            f"MLPerf's half-width and {enough} have enough for early stopping; fewer and as "
+            f"narrow: {said}",
             numbers | {"enough by early stopping": enough} | figures,
         )
