@@ -1,6 +1,6 @@
 """Does `explain` name a co-runner, and nothing where there is none? Real campaigns of a model that computes, under the embedded Ray.
 
-A campaign is one trial of 100 rounds on one core, some seconds long.
+A campaign measures one trial of 100 rounds on one core several times; the repeats take turns.
 
 disturbed
     a process on each core, declared nowhere, computes for 0.2 to 1 s and sleeps as long, by turns: CPU time of other programs is the first
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +71,15 @@ class Observer(threading.Thread):
         self.join()
 
 
-def campaign(folder: Path, name: str, seed: int | None) -> Path:
-    """Measure a campaign, beside a co-runner on each core if there is a seed, and store what the observer saw."""
+def campaign(folder: Path, name: str, repeats: int, cores: Sequence[int]) -> Path:
+    """Measure a campaign beside a co-runner on each of these cores, and store what the observer saw."""
     directory = folder / name
     words = [
         *NULL_MODEL[:2], f"code=[{folder / 'code'}]", *NULL_MODEL[3:], "--quiet", "model.sleep_ms=1", "system=cpu_1core",
-        "measurement.rule=rounds", "measurement.min_rounds=100", "measurement.max_rounds=100", f"results_dir={directory}",
+        "measurement.rule=rounds", "measurement.min_rounds=100", "measurement.max_rounds=100", f"measurement.repeat={repeats}",
+        f"results_dir={directory}",
     ]  # fmt: skip
-    cores = sorted(os.sched_getaffinity(0)) if seed is not None else []
-    with neighbours([[core] for core in cores], 0.2, 1.0, seed or 0):
+    with neighbours([[core] for core in cores], 0.2, 1.0):
         program = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.DEVNULL)
         observer = Observer(program.pid)
         observer.start()
@@ -91,16 +91,17 @@ def campaign(folder: Path, name: str, seed: int | None) -> Path:
     return directory
 
 
-def named(directory: Path) -> list[dict[str, Any]]:
+def first_causes(directory: Path) -> dict[str, dict[str, Any] | None]:
+    """Return by trial the evidence that is named first, if any is."""
     rows = pq.read_table(directory / "explain.parquet").to_pylist()
-    return sorted((row for row in rows if row["place"] is not None), key=lambda row: row["place"])
+    first = {row["trial"]: row for row in rows if row["place"] == 1}
+    return {trial.trial_id: first.get(trial.trial_id) for trial in open_campaign(directory).record.trials}
 
 
-def confirmed(directory: Path) -> dict[str, tuple[float, float]]:
-    """Return the correlation of what the observer saw with the time of rounds, and its one-sided p-value, by column."""
+def confirmed(directory: Path, trial: str) -> dict[str, tuple[float, float]]:
+    """Return the correlation of what the observer saw with the time of a trial's rounds, and its one-sided p-value, by column."""
     at, *saw = np.array(json.loads((directory / "observed.json").read_text())).T
-    campaign = open_campaign(directory)
-    rounds = campaign.rounds(campaign.record.trials[0].trial_id)
+    rounds = open_campaign(directory).rounds(trial)
     starts, durations = (rounds.column(name).to_numpy() for name in ("started_monotonic_ns", "duration_ns"))
     found = {}
     for column, total in zip(("foreign_cpu_ns", "steal_ns"), saw, strict=True):
@@ -111,18 +112,11 @@ def confirmed(directory: Path) -> dict[str, tuple[float, float]]:
     return found
 
 
-def is_first(directory: Path) -> bool:
-    """Return whether CPU time of other programs is the first cause."""
-    causes = named(directory)
-    return bool(causes) and causes[0]["column"] == "foreign_cpu_ns"
-
-
-def is_true(directory: Path) -> bool:
+def is_true(directory: Path, trial: str, cause: dict[str, Any] | None) -> bool:
     """Return whether no cause is named, or one that the observer confirms."""
-    causes = named(directory)
-    if not causes or causes[0]["role"] != "cause":
+    if cause is None or cause["role"] != "cause":
         return True
-    correlation, p_value = confirmed(directory).get(causes[0]["column"], (0.0, 1.0))
+    correlation, p_value = confirmed(directory, trial).get(cause["column"], (0.0, 1.0))
     return correlation > 0 and p_value < 0.05
 
 
@@ -130,9 +124,11 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         null_model_that(WORK, folder / "code")
-        disturbed = [is_first(campaign(folder, f"disturbed-{number}", number)) for number in range(asked.campaigns)]
+        causes = first_causes(campaign(folder, "disturbed", asked.trials, sorted(os.sched_getaffinity(0)))).values()
+        disturbed = [cause is not None and cause["column"] == "foreign_cpu_ns" for cause in causes]
         yield Figure("disturbed: the co-runner is the first cause", 100 * sum(disturbed) / len(disturbed), "%")
-        quiet = [is_true(campaign(folder, f"quiet-{number}", None)) for number in range(asked.campaigns)]
+        directory = campaign(folder, "quiet", asked.trials, [])
+        quiet = [is_true(directory, trial, cause) for trial, cause in first_causes(directory).items()]
         yield Figure("quiet: no cause, or one that was seen", 100 * sum(quiet) / len(quiet), "%")
 
 
@@ -143,7 +139,7 @@ BENCHMARK = Benchmark(
     bars={"disturbed: the co-runner is the first cause": at_least(90), "quiet: no cause, or one that was seen": at_least(90)},
     peer="an observer that reads /proc while the campaign runs",
     is_quick=False,
-    options={"--campaigns": {"type": int, "default": 6, "help": "of each kind"}},
+    options={"--trials": {"type": int, "default": 6, "help": "of each kind"}},
 )
 
 if __name__ == "__main__":

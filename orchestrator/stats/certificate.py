@@ -158,7 +158,7 @@ def few_units(units: Units | None) -> str:
     count = number_of_units(units)
     if count < 2:
         return "measured in one stretch, which says nothing about later rounds"
-    few = f"only {count} visits of the {FEW_UNITS} that a verdict on later rounds takes"
+    few = f"only {count} visits, and a verdict on later rounds takes at least {FEW_UNITS}"
     return few if count < FEW_UNITS else ""
 
 

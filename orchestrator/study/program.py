@@ -56,8 +56,8 @@ DIFFERENCES = {
     "bandwidths that suit the times (mended)",
     "recomputed percentile": "largest |train - test| of mean quality, each side at its own "
     "percentile (program) or both at that of the training rounds (mended)",
-    "divisor of train JSD": "mean distance among training fits, divided by all tries, even those "
-    "that compared nothing (program), or by the comparisons made (mended)",
+    "divisor of train JSD": "sum of distances among training fits, over all tries, even those "
+    "that compared nothing (program), or over the comparisons made (mended)",
 }
 
 

@@ -164,7 +164,7 @@ def _train_test(material: Material) -> Iterable[Row]:
 @table(
     "enough",
     "Rounds until rJSD was at most {c.enough.rjsd:g} on both clocks, against the rest: "
-    f"p{PERCENTILE:g} of the former, total time",
+    f"total time, within the p{PERCENTILE:g} of the former",
     [
         *(WHO_COLUMNS, ("whole", "until then", "rest")),
         *(("three", "difference", "allowed"), ("words", "enough")),
@@ -238,8 +238,8 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
     "Half-width: that of the share of answers within the percentile, at the confidence of the "
     "criteria. Independent inferences: 'used' divided by 'design effect'. Equal guarantee: "
     "MLPerf's count times the design effect, since inferences of one round depend on each other. "
-    "Early stopping: LoadGen's count of inferences that bound the percentile if none overruns, "
-    "times the design effect.",
+    "Early stopping: the number of inferences with which LoadGen bounds the percentile if none "
+    "overruns, times the design effect.",
 )
 def _inferences(material: Material) -> Iterator[Row]:
     wanted, bound = material.criteria.claims.inferences, material.criteria.claims.enough.rjsd
