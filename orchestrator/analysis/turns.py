@@ -96,7 +96,7 @@ def _of_cycles(
 def possible(before: TrialData, after: TrialData) -> Limits:
     """Return the least and the greatest difference that is possible, as gains."""
     judged = [data.judged(data.metric) for data in (before, after)]
-    bounded = all(isinstance(one, JudgedMean) for one in judged)
+    bounded = all(one.is_bounded for one in judged)
     return (-judged[0].ideal(), judged[1].ideal()) if bounded else ANYWHERE
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from orchestrator.analysis.quality import JudgedMean, intervals
+from orchestrator.analysis.quality import intervals
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import on_time_scores, possible, replicates_of
 from orchestrator.compare.baseline import BaselineTrial
@@ -190,7 +190,7 @@ def measured(
     thresholds = [stored.threshold for stored in before.thresholds]
     inferences = loaded[0].inferences[loaded[0].clock].shape[1]
     resolution = 1 / (inferences * min(*before.rounds, *(len(data.times[data.clock]) for data in loaded)))
-    within = (-before.ideal, ideal) if isinstance(loaded[0].judged(loaded[0].metric), JudgedMean) else ANYWHERE
+    within = (-before.ideal, ideal) if all(data.judged(data.metric).is_bounded for data in loaded) else ANYWHERE
     flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded, thresholds)))
     for stored, threshold, means in zip(before.thresholds, thresholds, means_at(loaded, thresholds), strict=True):
         replicates = None if design is None else Replicates(stored.means, means, design, resolution, within)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,11 +15,12 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.loading import judgeable
 from orchestrator.analysis.quality import JudgedMean, MetricBroken, answers_at_stake, intervals, judge
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.turns import on_time_scores
+from orchestrator.analysis.turns import on_time_scores, possible
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report.result_tables import problem_tables
+from orchestrator.stats.pair import ANYWHERE
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.subject.samples import batches_of_round
 
@@ -124,7 +125,11 @@ def test_the_least_step_of_a_comparison_is_one_inference() -> None:
 
 def test_where_answers_change_limits_may_exceed_the_ideal_that_was_observed() -> None:
     by_round = np.repeat([[0.4], [0.6]] * 10, 20, axis=1)
-    assert intervals(JudgedMean(by_round.mean(axis=0), None, by_round), by_round.mean(axis=1)[None], 10.0)[0].high > 0.5
+    changing, fixed = JudgedMean(by_round.mean(axis=0), None, by_round), JudgedMean(by_round.mean(axis=0))
+    assert intervals(changing, by_round.mean(axis=1)[None], 10.0)[0].high > 0.5
+    changes, stays = (cast(TrialData, SimpleNamespace(metric="m", judged=lambda _, one=one: one)) for one in (changing, fixed))
+    assert possible(stays, stays) == pytest.approx((-0.5, 0.5))
+    assert possible(stays, changes) == ANYWHERE
 
 
 RIGHT = np.array([1.0, 0.0, 1.0, 1.0])

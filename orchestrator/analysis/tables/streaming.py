@@ -9,7 +9,6 @@ import numpy as np
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import (
-    JudgedMean,
     Judgement,
     better_of_each,
     ideal_quality,
@@ -279,7 +278,7 @@ def _means(repeats: Sequence[Played], of: Literal["gains", "tails"]) -> Floats:
     """
     curves, first = [getattr(one, of) for one in repeats], repeats[0]
     judged, data = first.judged if of == "gains" else first.alone, first.data
-    bounded = isinstance(judged, JudgedMean) and min(curve.min() for curve in curves) >= 0
+    bounded = judged.is_bounded and min(curve.min() for curve in curves) >= 0
     if len(repeats) == 1:
         at_stake = data.answers_at_stake(judged)
         found = mean_intervals(curves[0], judged.ideal(), at_stake, data.visits, bounded=bounded)
