@@ -46,7 +46,8 @@ FLAGS = {
         Flag(
             UNSTEADY,
             "the interval is wider than a tenth of ideal quality: rounds differ much",
-            "`explain` shows what moves with slow rounds; more rounds narrow the interval",
+            "`explain` shows what moves with slow rounds; more rounds, or repeats, narrow the "
+            "interval",
             "import a longer run of the program that measured",
         ),
         Flag(

@@ -261,7 +261,7 @@ composing = together(
     multirun,
     config_dirs,
     click.option("--cfg", type=click.Choice(["job"]), help="print every trial as a YAML document and stop"),
-    flag("--info", help="print all models, tasks, systems, runtimes and sweeps, and stop"),
+    flag("--info", help="print all names of all groups, and stop"),
     flag("--skip-infeasible", help="run the other trials if some cannot run here; exit code 1"),
     flag("--many", help="allow more than 1,000 trials, repeats included"),
     quiet,

@@ -14,7 +14,7 @@ KNOWN = ("cache", "cores", "folder", "python", "second")
 
 
 class NeighbourConfig(Frozen):
-    """A command that works beside the timed process during its visits, and is stopped between them."""
+    """A command that works beside the timed process during its visits, and is suspended between them."""
 
     name: Name = Field(ABSENT, description="name of the neighbour in results, and part of a trial's id; `none` starts nothing")
     command: Command | None = Field(None, description="program and arguments, in which names in braces are replaced by values")

@@ -199,3 +199,13 @@ LAWS = {
 @by_law(LAWS)
 def test_the_verdict(case: Case) -> None:
     check(case)
+
+
+def test_rounds_beyond_those_fixed_beforehand_take_a_new_campaign() -> None:
+    """Later rounds of the same campaign would not count."""
+    within, beyond = (
+        only(hold([trial], **asked)).missing
+        for trial, asked in ((fixed(in_visits(QUICK), 80), HALF), (long_after(QUICK, 112, 4), DEADLINE))
+    )
+    assert "certify_rounds" not in within
+    assert "measurement.certify_rounds=116" in beyond

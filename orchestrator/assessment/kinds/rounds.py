@@ -264,7 +264,7 @@ def _finding(
     return Outcome(
         kept.verdict,
         say("rounds", name=name, seen=seen, share=share, kept=kept, certified=certified, bound=words(bound), processes=len(found)),
-        say("missing", kept=kept, unit="round"),
+        say("missing", kept=kept, unit="round", fixed=max(map(rounds_of_certificate, system.trials))),
         figure=kept.figure,
         low=kept.low,
         high=kept.high,
