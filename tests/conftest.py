@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from effort import EFFORT
 from hypothesis import settings
 from program import Call, orchestrator
 
+from orchestrator.commands import reading
 from orchestrator.distributed.cluster import prepare_environment
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement import worker
@@ -128,6 +130,14 @@ def steady_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (worker, inline):
             patch.setattr(module, "kernel_ns", lambda: 1_000_000)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_here() -> Iterator[None]:
+    """Draw the pictures of reports in this process: to start another takes longer than to write most reports of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "drawing_meanwhile", nullcontext)
         yield
 
 

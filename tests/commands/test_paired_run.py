@@ -39,25 +39,32 @@ def run(tmp_path: Path) -> Any:
     return partial(program.orchestrator, "compare", "--run", cwd=tmp_path)
 
 
-def test_both_sides_are_campaigns_measured_in_adjacent_pairs(run: Any, tmp_path: Path) -> None:
-    words = ["system=cpu_1core,cpu_all", "-m", CODE, "--pairs", "4", "--to", "out", "--json", "c.json"]
-    done = run("model.wrong=[3]", "model.wrong=[4]", *BOTH, *words)
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sides measured in three pairs of two systems; the comparison lies beside them."""
+    folder = tmp_path_factory.mktemp("pairs")
+    words = ["system=cpu_1core,cpu_all", "-m", CODE, "--pairs", "3", "--to", "my out", "--json", "c.json"]
+    done = program.orchestrator("compare", "--run", "model.wrong=[3]", "model.wrong=[4]", *BOTH, *words, cwd=folder)
     assert done.returncode == 0, done.stderr
-    sides = {name: records(tmp_path / "out" / name) for name in ("a", "b")}
+    return folder
+
+
+def test_both_sides_are_campaigns_measured_in_adjacent_pairs(pairs: Path) -> None:
+    sides = {name: records(pairs / "my out" / name) for name in ("a", "b")}
     begun = sorted((record.started_at, name, record) for name, side in sides.items() for record in side)
-    assert [record.state for _, _, record in begun] == ["done"] * 16
+    assert [record.state for _, _, record in begun] == ["done"] * 12
     for (_, one, first), (_, other, second) in zip(begun[::2], begun[1::2], strict=True):
         assert {one, other} == {"a", "b"}
         assert (first.trial.system.name, first.trial.repeat) == (second.trial.system.name, second.trial.repeat)
         assert first.ended_at <= second.started_at
-    for row in json.loads((tmp_path / "c.json").read_text())["trials"]:
+    for row in json.loads((pairs / "c.json").read_text())["trials"]:
         assert row["design"] == "pairs"
         assert "torn pair" not in row["flags"]
         difference = np.subtract(row["repeat_means"], row["baseline_repeat_means"])
         if np.std(difference, ddof=1) > 0.025:  # not the least that one answer makes
             alone = stats.ttest_1samp(difference, 0).pvalue
             assert alone - 1e-9 <= row["fresh_processes"]["p_value"] <= min(1, 2 * alone) + 1e-9
-    assert all((tmp_path / "out" / name / "report.html").exists() for name in ("a", "b"))
+    assert all((pairs / "my out" / name / "report.html").exists() for name in ("a", "b"))
 
 
 def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,8 +107,8 @@ def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path
     assert run(*words, "model.sleep_ms=0.1").stderr.endswith("[exists]\n")
 
 
-def test_an_interrupted_pair_goes_on_by_the_command_that_status_proposes(run: Any, tmp_path: Path) -> None:
-    assert run("model.wrong=[3]", "model.wrong=[4]", *BOTH, CODE, "system=cpu_1core", "--pairs", "4", "--to", "my out").returncode == 0
+def test_an_interrupted_pair_goes_on_by_the_command_that_status_proposes(pairs: Path, tmp_path: Path) -> None:
+    shutil.copytree(pairs / "my out", tmp_path / "my out", symlinks=True)
     for name in ("a", "b"):
         with CampaignWriter.reopen(tmp_path / "my out" / name) as writer:
             writer.set_state(writer.record.trials[-1].trial_id, "interrupted", "stopped at once by the user")

@@ -19,10 +19,14 @@ NASTY = '<img src=x onerror=alert(1)> [link](https://x.example) @somebody & | "\
 
 
 @pytest.fixture
-def written(measure_pairs: Any, compare: Any, tmp_path: Path) -> Path:
-    before, after = measure_pairs({"name_of_campaign": NASTY}, {"slower": {"cpu_all": 0.2}})
+def pair(measure_pairs: Any) -> tuple[Path, Path]:
+    return measure_pairs({"name_of_campaign": NASTY}, {"slower": {"cpu_all": 0.2}})
+
+
+@pytest.fixture
+def written(pair: tuple[Path, Path], compare: Any, tmp_path: Path) -> Path:
     files = {"json_file": tmp_path / "c.json", "html_file": tmp_path / "c.html", "markdown_file": tmp_path / "c.md"}
-    assert compare(before, after, power=True, gate=True, **files)[0] == 1
+    assert compare(*pair, power=True, gate=True, **files)[0] == 1
     return tmp_path
 
 
@@ -46,9 +50,8 @@ def test_names_with_markup_are_text(written: Path) -> None:
     assert re.search(r"(?<!\\)@somebody", comment) is None
 
 
-def test_the_picture_draws_differences_and_limits(measure_pairs: Any) -> None:
-    before, after = measure_pairs(repeats=6, after={"slower": {"cpu_1core": 0.1}})
-    comparison = compare_campaigns(open_campaign(before), open_campaign(after), AnalysisConfig())
+def test_the_picture_draws_differences_and_limits(pair: tuple[Path, Path]) -> None:
+    comparison = compare_campaigns(*map(open_campaign, pair), AnalysisConfig())
     spec = difference_spec(comparison)
     found = [row.verdict.found for row in comparison.rows if row.verdict is not None]
     rows = [(row["low"], row["difference"], row["high"]) for row in spec["data"]["values"]]
@@ -57,8 +60,8 @@ def test_the_picture_draws_differences_and_limits(measure_pairs: Any) -> None:
     assert all(row["words"] in (difference_picture(comparison) or "") for row in spec["data"]["values"])
 
 
-def test_markup_in_reasons_and_flags_is_text(measure: Any) -> None:
-    before = open_campaign(measure("a"))
+def test_markup_in_reasons_and_flags_is_text(pair: tuple[Path, Path]) -> None:
+    before = open_campaign(pair[0])
     comparison = compare_campaigns(before, before, AnalysisConfig())
     nasty = replace(comparison, commands=((), (NASTY,)), rows=tuple(replace(row, flags=(NASTY,), why=NASTY) for row in comparison.rows))
     written = {

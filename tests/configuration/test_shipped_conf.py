@@ -1,4 +1,5 @@
-from pathlib import Path
+from collections.abc import Mapping
+from itertools import zip_longest
 
 import pytest
 
@@ -10,8 +11,14 @@ from orchestrator.subject.targets import resolve
 
 pytestmark = pytest.mark.slow
 
-GROUPS = ("model", "task", "system", "runtime", "measurement", "load", "server", "analysis", "cluster")
-FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).glob("*.yaml"))
+TOGETHER = ("model", "task", "system", "measurement", "load", "analysis", "cluster")
+"""Groups of which the first files are composed at once, then the second ones, and so on: none needs anything of another."""
+ALONE = ("runtime", "server")
+FILES = {group: sorted(path.stem for path in (shipped_folder() / group).glob("*.yaml")) for group in (*TOGETHER, *ALONE)}
+ROWS = [
+    *({group: name for group, name in zip(TOGETHER, row, strict=True) if name} for row in zip_longest(*(FILES[of] for of in TOGETHER))),
+    *({group: name} for group in ALONE for name in FILES[group]),
+]
 NEEDS = {
     "cluster=address": ["cluster.address=10.0.0.1:6379"],
     **{f"load={law}": ["load.rate_per_s=40"] for law in ("periodic", "poisson", "gamma")},
@@ -27,15 +34,15 @@ NEEDS = {
 }
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")
-def test_every_file_composes_and_its_target_resolves(path: Path) -> None:
-    choice = f"{path.parent.name}={path.stem}"
-    overrides = ["model=efficientnet_lite0", "task=imagenet_samples", choice, *NEEDS.get(choice, [])]
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: ",".join(row.values()))
+def test_every_file_composes_and_its_target_resolves(row: Mapping[str, str]) -> None:
+    chosen = [f"{group}={name}" for group, name in row.items()]
+    overrides = ["model=efficientnet_lite0", "task=imagenet_samples", *chosen, *(word for one in chosen for word in NEEDS.get(one, []))]
     (document,) = compose_trials(overrides).documents
     trial = parse_trial(document)
     parse_campaign(document)
-    block = getattr(trial, path.parent.name, None)
-    assert getattr(block, "name", path.stem) == path.stem
+    for group, name in row.items():
+        assert getattr(getattr(trial, group, None), "name", name) == name
     model_options, task_options = options_here(trial)
     resolve("model", trial.model.target, model_options)
     resolve("task", trial.task.target, task_options)

@@ -16,10 +16,10 @@ SHORT = ["measurement.rule=rounds", "measurement.min_rounds=25", "measurement.ma
 
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A campaign of two systems under the embedded Ray."""
+    """A campaign of two systems in the driver's process."""
     folder = tmp_path_factory.mktemp("campaign")
     words = ["system=cpu_1core,cpu_all", "model.sleep_ms=1", "analysis.primary=60000ms", f"results_dir={folder / 'r'}"]
-    done = program.orchestrator("-m", *program.ECHO, *SHORT, *words, cwd=folder)
+    done = program.orchestrator("-m", *program.ECHO, *SHORT, "cluster=inline", *words, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -1,4 +1,7 @@
-"""Models of the page for users, written and started as a newcomer would: from a folder outside the package, through the command line."""
+"""Models of the page for users, written and started as a newcomer would: from a folder outside the package, through the command line.
+
+The network runs under the embedded Ray, in a process of its own; the other model in this one.
+"""
 
 import json
 import re
@@ -6,8 +9,10 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from program import orchestrator
 
 ROOT = Path(__file__).parents[2]
 FILE = re.compile(r"`(my_\w+/[\w/]+\.(?:py|yaml))`[^`]*```(?:python|yaml)\n(.*?)```", re.DOTALL)
@@ -25,10 +30,12 @@ def test_the_worked_example_runs_from_a_folder_outside_the_package(model: str, l
         (tmp_path / name).write_text(content)
     (command,) = (command for command in COMMAND.findall(text) if f"model={model} " in command)
     short = ["task.limit=200", "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "results_dir=out"]
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *shlex.split(command), *short],
-        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+    words = [*shlex.split(command), *short]
+    if model == "plain_net":
+        program = [sys.executable, "-m", "orchestrator", *words]
+        done: Any = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    else:
+        done = orchestrator(*words, "cluster=inline", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (path,) = (tmp_path / "out" / "trials").glob("*/trial.json")
     trial = json.loads(path.read_text())

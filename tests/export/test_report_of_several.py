@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,6 +14,8 @@ from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow
+
+short = partial(plan_trial, rounds=8)
 
 
 def report(*directories: Path, into: Path | None = None, overrides: tuple[str, ...] = ()) -> int:
@@ -48,7 +51,7 @@ def test_one_table_holds_the_trials_of_both_days(campaigns: Campaigns, tmp_path:
 
 
 def test_figures_are_those_of_each_campaign_alone(campaigns: Campaigns, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3, 7])], day=5, seed=1)
+    monday, friday = campaigns("monday", [short([3])]), campaigns("friday", [short([3, 7])], day=5, seed=1)
     report(monday, friday, into=tmp_path / "both", overrides=("analysis.thresholds_ms=[14]",))
     both = figures(tmp_path / "both")
     for directory in (monday, friday):
@@ -65,7 +68,7 @@ def figures(directory: Path) -> dict[object, object]:
 
 
 def test_campaigns_of_other_data_share_no_table_and_the_report_says_so(campaigns: Campaigns, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3], count=10)], day=5)
+    monday, friday = campaigns("monday", [short([3])]), campaigns("friday", [short([3], count=10)], day=5)
     report(monday, friday, into=tmp_path / "both")
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
     tables = [part.split("\n\n") for part in text.split("## ")[1:]]
@@ -78,7 +81,7 @@ def test_campaigns_of_other_data_share_no_table_and_the_report_says_so(campaigns
 
 
 def test_the_same_trial_of_another_day_is_no_repeat(campaigns: Campaigns, tmp_path: Path) -> None:
-    trials = [plan_trial([3], repeat=number) for number in range(3)]
+    trials = [short([3], repeat=number) for number in range(3)]
     monday, friday = campaigns("monday", trials), campaigns("friday", trials, day=5, seed=1)
     report(monday, friday, into=tmp_path / "both")
     rows = pq.read_table(tmp_path / "both" / "comparison.parquet").to_pylist()
@@ -88,7 +91,8 @@ def test_the_same_trial_of_another_day_is_no_repeat(campaigns: Campaigns, tmp_pa
     assert verdicts[0]["campaign"] not in verdicts[0]["baseline"]
 
 
-def test_places_that_hold_something_else_are_refused(monday: Path, tmp_path: Path) -> None:
+def test_places_that_hold_something_else_are_refused(campaigns: Campaigns, tmp_path: Path) -> None:
+    monday = campaigns("monday", [short([3])])
     other = tmp_path / "link"
     other.symlink_to(monday)
     with refused("exists", "--into"):
@@ -108,7 +112,7 @@ def change_record(directory: Path, **fields: object) -> None:
 
 
 def test_markup_in_a_strangers_files_stays_text(campaigns: Campaigns, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3])], day=5, name="a|b<script>\n# x")
+    monday, friday = campaigns("monday", [short([3])]), campaigns("friday", [short([3])], day=5, name="a|b<script>\n# x")
     change_record(friday, digests={"data": "<img src=x>"})
     report(monday, friday, into=tmp_path / "both")
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
@@ -118,12 +122,12 @@ def test_markup_in_a_strangers_files_stays_text(campaigns: Campaigns, tmp_path: 
 
 
 def test_other_samples_or_metrics_under_one_digest_are_refused(campaigns: Campaigns, tmp_path: Path) -> None:
-    monday, friday = campaigns("monday", [plan_trial([3])]), campaigns("friday", [plan_trial([3], count=10)], day=5)
+    monday, friday = campaigns("monday", [short([3])]), campaigns("friday", [short([3], count=10)], day=5)
     change_record(monday, digests={"data": "d"})
     change_record(friday, digests={"data": "d"})
     with pytest.raises(InputError):
         report(monday, friday, into=tmp_path / "both")
-    saturday = campaigns("saturday", [plan_trial([3])], day=6)
+    saturday = campaigns("saturday", [short([3])], day=6)
     change_record(saturday, digests={"data": "d"}, metrics=["top5"])
     with pytest.raises(InputError):
         report(monday, saturday, into=tmp_path / "both")

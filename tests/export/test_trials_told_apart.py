@@ -16,7 +16,7 @@ AT = AnalysisConfig(primary="22 ms")
 
 
 def test_settings_stand_beside_equal_names(campaigns: Campaigns) -> None:
-    trials = [plan_trial([3]), plan_trial([4]), plan_trial([3, 7])]  # the last model has another name
+    trials = [plan_trial(wrong, rounds=8) for wrong in ([3], [4], [3, 7])]  # the last model has another name
     campaign = open_campaign(campaigns("settings", trials))
     results = analyse(campaign, AT)
     (group,) = results.groups
@@ -28,7 +28,7 @@ def test_settings_stand_beside_equal_names(campaigns: Campaigns) -> None:
 
 
 def test_the_answer_ranks_systems_and_not_their_repeats(campaigns: Campaigns) -> None:
-    trials = [plan_trial([3], repeat=number) for number in range(3)] + [plan_trial([3], repeat=number, batch=2) for number in range(3)]
+    trials = [plan_trial([3], repeat=number, rounds=16, batch=batch) for batch in (1, 2) for number in range(3)]
     campaign = open_campaign(campaigns("repeats", trials))
     results = analyse(campaign, AT)
     found = {one.kind: one.values for one in findings(results, rankings(results))}

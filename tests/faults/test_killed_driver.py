@@ -76,7 +76,7 @@ def test_nothing_is_lost_and_nothing_measured_twice(seed: int, finished: Path, t
     moments = random.Random(seed)
     directory = tmp_path / "results"
     die_at(directory, moments.randrange(1, ROUNDS))
-    for after_s in (moments.uniform(0.9, 2.4), moments.uniform(0.9, 2.4), None):
+    for after_s in (moments.uniform(0.9, 2.4), None):
         run(directory, kill_after_s=after_s)
     check_whole(directory, finished, ROUNDS)
 

@@ -104,9 +104,8 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def poisoned(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """The campaign with poison wherever its reader takes it; and at how many places."""
     folder = tmp_path_factory.mktemp("poisoned")
-    measure_small(folder / "a", primary="14ms")
+    shutil.copytree(clean / "a", folder / "a")
     (folder / "baseline.json").write_bytes((clean / "baseline.json").read_bytes())
-    assert main(["report", str(folder / "a")]) == 0
     taken = 0
     records = [(folder / "a" / "campaign.json", CampaignRecord), (folder / "baseline.json", Baseline)]
     records += [(path, TrialRecord) for path in sorted((folder / "a").glob("trials/*/trial.json"))]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +58,9 @@ def run_crowd(folder: Path) -> Path:
     return measured(folder, [trial(system, runtime, 12, name=name) for name, system, runtime in choices])
 
 
-def run_campaign(folder: Path) -> Path:
-    """Measure two models on two systems with two runtimes, and one trial that fails."""
-    choices = product(("small_model", "large_model"), ("small", "large"), ("torch", "onnxruntime"))
+def run_campaign(folder: Path, models: Sequence[str] = ("small_model", "large_model")) -> Path:
+    """Measure models on two systems with two runtimes, and one trial that fails."""
+    choices = product(models, ("small", "large"), ("torch", "onnxruntime"))
     documents = [trial(system, runtime, name=name) for name, system, runtime in choices]
     return measured(folder, [*documents, trial("large", "torch", name="broken", fails_to_load=True)])
 
@@ -108,6 +109,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Reported:
 
 
 @pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """A report of four trials, for browsers: every row costs them time."""
+    return stored_and_reported(tmp_path_factory.mktemp("small"), partial(run_campaign, models=["small_model"]))
+
+
+@pytest.fixture(scope="session")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     """A report of 24 trials."""
     return stored_and_reported(tmp_path_factory.mktemp("crowd"), run_crowd)
@@ -120,8 +127,8 @@ def stored_and_reported(folder: Path, run: Callable[[Path], Path]) -> Reported:
 
 
 @pytest.fixture(scope="session")
-def hostile_report(report: Reported) -> Reported:
-    return reported(HostileCampaign(report.directory), report.page.with_name("hostile.html"))
+def hostile_report(small: Reported) -> Reported:
+    return reported(HostileCampaign(small.directory), small.page.with_name("hostile.html"))
 
 
 @pytest.fixture(scope="session")
@@ -171,10 +178,10 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
 
 
 @pytest.fixture(scope="session")
-def opened(report: Reported, chromium: Browser) -> Iterator[Visit]:
+def opened(small: Reported, chromium: Browser) -> Iterator[Visit]:
     """A page that many tests look at: drawing all of it takes seconds."""
     with visiting(chromium) as open_page:
-        yield open_page(report.page, viewport=DESK)
+        yield open_page(small.page, viewport=DESK)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Text of figures, and of strangers: rounded as it is meant, steering no terminal, and held by Markdown as it is."""
 
-import io
 import os
 import re
 import sys
@@ -17,7 +16,6 @@ from markdown_it.token import Token
 
 from orchestrator.__main__ import main
 from orchestrator.commands.progress import Progress
-from orchestrator.exchange.latex import to_latex
 from orchestrator.report.readers import while_read
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.terminal import Terminal
@@ -94,20 +92,6 @@ def test_neither_tables_nor_lines_nor_progress_nor_errors_steer_a_terminal(capsy
     for text in capsys.readouterr():
         assert all(line.isprintable() for line in text.split("\n"))
         assert "\\u202e" in text
-
-
-def test_names_that_differ_in_blanks_look_different_wherever_a_table_goes() -> None:
-    names = ["x", "\tx", "x\n", "x\r", "x ", " x", "  x", "a b", "a  b", " ", "x\u00a0"]
-    table = Table("t", ["group"], [[name] for name in names])
-    stream = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
-    Terminal(stream).table(table)
-    stream.seek(0)
-    for text in (stream.read(), to_markdown(table), to_latex(table, "t")):
-        cells = [" ".join(line.strip().strip("│|\\").split()) for line in text.splitlines() if re.search(r"x|a.*b", line)]
-        assert len({one for one in cells if "{" not in one or "textbackslash" in one}) >= len(names), text
-    assert [with_blanks(name) for name in ("a b", "", "x ", "a  b")] == ["a b", "", r"x\x20", r"a\x20\x20b"]
-    assert with_blanks("x\n") == r"x\n"  # in HTML, lines of a text stay lines
-    assert with_blanks(with_blanks(" x ")) == with_blanks(" x ")
 
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

@@ -21,7 +21,12 @@ pytestmark = [
     pytest.mark.skipif(len(allowed_cores()) < 2, reason="a server needs a core that its client has not: run it on two cores or more"),
 ]
 
-SHORT = ["cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.warmup_rounds=1"]
+BY_LENGTH = "served_targets:ByLength"
+SUPPORT, MODELS = Path(__file__).parents[1] / "support", Path(__file__).parents[2] / "conf" / "model"
+SHORT = [
+    "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=1", "measurement.max_rounds=1", "measurement.warmup_rounds=1",
+    "measurement.lead_in=0",
+]  # fmt: skip
 
 
 def needs(module: str) -> pytest.MarkDecorator:
@@ -79,63 +84,61 @@ def same_answers(results: Path, trials: int) -> list[dict[str, Any]]:
     return rows
 
 
+def as_shipped(folder: Path, name: str, new: str, was: str, becomes: str) -> None:
+    """Write a shipped model under another name, with a piece of its text changed: a key of one model alone is no axis."""
+    text = (MODELS / f"{name}.yaml").read_text().replace(f"name: {name}", f"name: {new}").replace(was, becomes)
+    (folder / "conf" / "model").mkdir(parents=True, exist_ok=True)
+    (folder / "conf" / "model" / f"{new}.yaml").write_text(text)
+
+
 def test_open_inference_in_binary_and_in_json_answers_as_in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Triton takes both, KServe's own server JSON too."""
+    """Triton in binary, KServe's own server in JSON."""
     monkeypatch.setenv("TAIL_QUALITY_SERVERS_PYTHON", str(other_environment()))
-    # A key of one model alone is no axis: JSON has a model of its own.
-    (tmp_path / "conf" / "model").mkdir(parents=True)
-    shipped = Path(__file__).parents[2] / "conf" / "model" / "served_efficientnet_lite0.yaml"
-    text = shipped.read_text().replace("name: served_efficientnet_lite0", "name: served_in_json").replace("binary: true", "binary: false")
-    (tmp_path / "conf" / "model" / "served_in_json.yaml").write_text(text)
+    as_shipped(tmp_path, "served_efficientnet_lite0", "served_in_json", "binary: true", "binary: false")
     axes = {
-        "model": "efficientnet_lite0,served_efficientnet_lite0,served_in_json,served_in_json",
-        "runtime": "onnxruntime,open_inference,open_inference,open_inference",
-        "server": "none,triton,triton,kserve",
+        "model": "efficientnet_lite0,served_efficientnet_lite0,served_in_json",
+        "runtime": "onnxruntime,open_inference,open_inference",
+        "server": "none,triton,kserve",
     }
-    results = measure(tmp_path, axes, "task=imagenet_samples", "task.limit=6")
-    rows = same_answers(results, 4)
-    assert sorted(row["server"] for row in rows) == ["kserve", "triton", "triton"]
+    results = measure(tmp_path, axes, "task=imagenet_samples", "task.limit=3")
+    rows = same_answers(results, 3)
+    assert sorted(row["server"] for row in rows) == ["kserve", "triton"]
 
 
 @needs("litserve")
 def test_plain_json_answers_in_batches_as_in_process(tmp_path: Path) -> None:
+    """A model that needs no framework: what serves it is LitServe all the same."""
+    as_shipped(tmp_path, "minilm_movie_reviews", "by_length", "tasks.models.sentence_classifier:SentenceClassifier", BY_LENGTH)
+    as_shipped(tmp_path, "served_movie_reviews", "served_by_length", "same_as: minilm_movie_reviews", "same_as: by_length")
     axes = {
-        "model": "minilm_movie_reviews,served_movie_reviews",
+        "model": "by_length,served_by_length",
         "runtime": "onnxruntime,http_json",
         "server": "none,litserve",
-        "server.settings": '"{},{batch: 4, batch_wait_ms: 2}"',
+        "server.settings": f'"{{}},{{target: {BY_LENGTH}, batch: 4, batch_wait_ms: 500}}"',
         "server.in_flight": "null,4",
     }
-    results = measure(tmp_path, axes, "task=movie_reviews", "task.limit=12")
+    results = measure(tmp_path, axes, "task=movie_reviews", "task.limit=12", f"code=[{SUPPORT / 'code'}]")
     same_answers(results, 2)
     trials = [json.loads(path.read_text())["trial"] for path in results.glob("trials/*/trial.json")]
     assert sorted(trial["server"]["settings"]["batch"] for trial in trials if "server" in trial) == [4]
 
 
 @needs("xllamacpp")
-@pytest.mark.parametrize(
-    ("settings", "cached"),
-    [
-        ([], (0, 0)),
-        (["server.settings.prompt_cache=true"], (0.95, 1)),
-        (["server.settings.prompt_cache=true", "model.request.cache=salted"], (0, 0.5)),
-    ],
-)
-def test_llama_cpp_streams_the_answers_of_a_language_model(tmp_path: Path, settings: list[str], cached: tuple[float, float]) -> None:
-    given = [
-        "model=served_chat", "model.request.max_tokens=4", "task=mmlu_dev", "task.limit=1", "runtime=openai", "server=xllamacpp",
-        "system=cpu_1core", *settings, *SHORT, f"results_dir={tmp_path / 'r'}",
-    ]  # fmt: skip
-    done = orchestrator(*given, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "r").glob("trials/*/trial.json")
-    record = json.loads(path.read_text())
-    assert record["facts"]["server_started"]["packages"]["xllamacpp"]
-    timings = pq.read_table(path.parent / "timings").to_pylist()
-    assert len(timings) == 2
-    for row in timings:
+def test_llama_cpp_streams_the_answers_of_a_language_model(tmp_path: Path) -> None:
+    axes = {"server.settings.prompt_cache": "false,true,true", "model.request.cache": "as_is,as_is,salted"}
+    (tmp_path / "a_test.csv").write_text("Which of these is a city?,Oslo,Mars,tea,red,A\n")
+    words = ["model=served_chat", "model.request.max_tokens=4", "task=mmlu", f"task.root={tmp_path}", "runtime=openai", "server=xllamacpp"]
+    results = measure(tmp_path, axes, *words)
+    cached = {(False, "as_is"): (0, 0), (True, "as_is"): (0.95, 1), (True, "salted"): (0, 0.5)}
+    for path in results.glob("trials/*/trial.json"):
+        record = json.loads(path.read_text())
+        settings, request = record["trial"]["server"]["settings"], record["trial"]["model"]["options"]["request"]
+        least, most = cached.pop((settings["prompt_cache"], request["cache"]))
+        assert record["facts"]["server_started"]["packages"]["xllamacpp"]
+        (row,) = pq.read_table(path.parent / "timings").to_pylist()  # the warm-up has asked the same
         assert row["outcome"] == "ok"
         assert 0 < row["first_token_ns"] <= row["last_token_ns"] <= row["inference_ns"]
         assert 1 <= row["tokens"] <= 4
-        assert cached[0] <= row["cached_tokens"] / row["prompt_tokens"] <= cached[1]
-    assert not is_served(record["facts"]["server_started"]["pid"])
+        assert least <= row["cached_tokens"] / row["prompt_tokens"] <= most
+        assert not is_served(record["facts"]["server_started"]["pid"])
+    assert not cached

@@ -41,11 +41,12 @@ def words(server: FaultServer, conf: Path, *more: str) -> list[str]:
 
 
 def command_lines(found: set[str], over: threading.Event) -> None:
-    """Collect the command lines of all processes."""
+    """Collect the command lines of all processes that have started meanwhile."""
+    before = {*Path("/proc").iterdir()}
     while not over.wait(0.02):
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
+        for process in {*Path("/proc").iterdir()} - before:
             with suppress(OSError):
-                found.add(path.read_text(errors="replace"))
+                found.add((process / "cmdline").read_text(errors="replace"))
 
 
 @pytest.mark.parametrize("where", ["variable", "file"])

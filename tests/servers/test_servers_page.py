@@ -1,5 +1,6 @@
-"""The examples of docs/servers.md work as they stand."""
+"""The examples of docs/servers.md work as they stand, and the servers of conf/ serve what its models ask them for."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -15,6 +16,8 @@ from orchestrator.subject.targets import resolve
 from tasks.runtimes.asking import make_asking
 
 PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text("utf-8")
+CONF = Path(__file__).parents[2] / "conf"
+COMMON = ("name", "kind", "target", "runtimes", "classes")
 
 
 def blocks(kind: str) -> list[str]:
@@ -48,3 +51,15 @@ def test_the_commands_of_the_page_compose() -> None:
         (document,) = compose_trials(shlex.split(command)[3:]).documents
         trial = parse_trial(document)
         assert (trial.server.name, trial.runtime.name, trial.model.name) == ("my_llama", "openai", "served_chat")
+
+
+def test_servers_have_the_options_of_the_model_in_the_timed_process() -> None:
+    """Another model would be compared with it as if it were the same."""
+    models = [yaml.safe_load((CONF / "model" / name).read_text()) for name in ("minilm_movie_reviews.yaml", "efficientnet_lite0.yaml")]
+    by_target = {model["target"]: model | {"class_count": model.get("classes")} for model in models}
+    settings = [yaml.safe_load(path.read_text()).get("settings") or {} for path in (CONF / "server").glob("*.yaml")]
+    found = [of_server for of_server in settings if "options" in of_server]
+    assert len(found) == 6
+    for of_server in found:
+        own = {key: value for key, value in by_target[of_server["target"]].items() if key not in COMMON and value is not None}
+        assert json.loads(of_server["options"]) == own

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,10 @@ def outcomes(folder: Path, record: dict[str, Any]) -> dict[int, list[str]]:
 
 
 def keepers() -> list[psutil.Process]:
-    """Return what was started by this process of a test run and keeps a server; others may be running their own tests."""
-    known, ours = psutil.process_iter(["cmdline", "environ"]), os.environ.get("PYTEST_XDIST_WORKER")
+    """Return what was started by this test and keeps a server; others may be running their own tests."""
+    known = psutil.process_iter(["cmdline", "environ"])
     found = [process for process in known if keeper.__file__ in (process.info["cmdline"] or ())]
-    return [process for process in found if (process.info["environ"] or {}).get("PYTEST_XDIST_WORKER") == ours]
+    return [process for process in found if (process.info["environ"] or {}).get("PYTEST_CURRENT_TEST") == os.environ["PYTEST_CURRENT_TEST"]]
 
 
 def test_settings_are_an_axis_and_a_server_is_recorded_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,39 +105,36 @@ def test_one_that_dies_once_is_named_and_a_fresh_one_goes_on(tmp_path: Path) -> 
     assert not keepers()
 
 
-@pytest.mark.parametrize(("killed", "number"), [("driver", signal.SIGKILL), ("driver", signal.SIGINT), ("worker", signal.SIGKILL)])
-def test_whoever_is_killed_no_server_and_no_neighbour_is_left_and_the_trial_goes_on(tmp_path: Path, killed: str, number: int) -> None:
-    words = [word for word in ASKED if word != "cluster=inline"]
-    given = [
-        *words,
-        *SHORT,
-        command("--children", "1"),
-        "server.stop_s=1",
-        "neighbour.name=sleeps",
-        "neighbour.command=[sleep,'600']",
-        "neighbour.cores=same",
-        f"results_dir={tmp_path / 'r'}",
-        "measurement.schedule=sequential",
-    ]
-    program = [sys.executable, "-m", "orchestrator", *given, "measurement.min_rounds=80", "measurement.max_rounds=80"]
-    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
-        wait_until(lambda: list((tmp_path / "r").glob("trials/*/timings/part-*")) or driver.poll() is not None)
-        worker = records(tmp_path)[0]["processes"][-1]["pid"]
-        family = [
-            child.pid
-            for one in psutil.process_iter(["cmdline"])
-            if str(worker) in (one.info["cmdline"] or [])[3:4]
-            for child in one.children(recursive=True)
-        ]
-        os.kill(driver.pid if killed == "driver" else worker, number)
-    assert len(family) == 3
-    assert gone(family)
-    if killed == "driver":
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestrator", "resume", "r"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+def kept_for(folder: Path, number: int) -> list[int]:
+    """Return the processes below the keepers of a trial's process, once rounds are stored."""
+    begun = any((folder / "r").glob("trials/*/timings/part-*"))
+    workers = [str(process["pid"]) for process in records(folder)[0]["processes"] if process["process"] == number] if begun else []
+    with suppress(psutil.NoSuchProcess):  # one that ends meanwhile
+        keeping = [process for process in psutil.process_iter(["cmdline"]) if workers and (process.info["cmdline"] or [])[3:4] == workers]
+        return [child.pid for process in keeping for child in process.children(recursive=True)]
+    return []
+
+
+def test_whoever_is_killed_no_server_and_no_neighbour_is_left_and_the_trial_goes_on(tmp_path: Path) -> None:
+    """A worker, then its driver by Ctrl-C, then the next driver."""
+    words = [
+        *(word for word in ASKED if word != "cluster=inline"), command("--children", "1", "--wait-s", "0.02"), "server.stop_s=1",
+        "neighbour.name=sleeps", "neighbour.command=[sleep,'600']", "neighbour.cores=same", "task.count=5", f"results_dir={tmp_path / 'r'}",
+        "measurement.schedule=sequential", "measurement.rule=rounds", "measurement.min_rounds=60", "measurement.max_rounds=60",
+    ]  # fmt: skip
+    kills = [[("worker", signal.SIGKILL), ("driver", signal.SIGINT)], [("driver", signal.SIGKILL)], []]
+    number = 0
+    for given, killed in zip((words, ["resume", "r"], ["resume", "r"]), kills, strict=True):
+        program = [sys.executable, "-m", "orchestrator", *given]
+        with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+            for whom, how in killed:
+                wait_until(lambda number=number: len(kept_for(tmp_path, number)) == 3)
+                family, worker = kept_for(tmp_path, number), records(tmp_path)[0]["processes"][number]["pid"]
+                os.kill(driver.pid if whom == "driver" else worker, how)
+                assert gone(family)
+                number += 1
+    assert driver.returncode == 0
     (record,) = records(tmp_path)
     assert record["state"] == "done"
-    assert [process["process"] for process in record["processes"]] == [0, 1]
+    assert [process["process"] for process in record["processes"]] == [0, 1, 2, 3]
     assert gone([record["facts"]["server_started"]["pid"]])

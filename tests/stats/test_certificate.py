@@ -64,7 +64,7 @@ NEVER = np.where(np.arange(120) % 9, MIXED, math.inf)
         (MIXED, None, 0, "one stretch"),
         (MIXED, np.zeros(120, dtype=np.int64), 0, "one stretch"),
         (np.full(120, 5.0), np.arange(120) // 6, 0, "do not rule out bad ones"),
-        (np.full(120, 5.0), np.arange(120) // 7, 0, "fewer than 20"),
+        (np.full(120, 5.0), np.arange(120) // 7, 0, "at least 20"),
         (SPELL, VISITS, 0, "spells"),
         (NEVER, VISITS, 0, "14 of 120 rounds never keep"),
         (np.full(120, math.inf), VISITS, 0, "120 of 120 rounds never keep"),

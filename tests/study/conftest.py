@@ -1,4 +1,4 @@
-"""A stored campaign of two models, runtimes and systems with three repeats, drawn with known effects, and its study."""
+"""A stored campaign of two models, runtimes and systems with two repeats, drawn with known effects, and its study."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ EFFECTS = Effects(bursts={"two_cores": (0.06, 6.0)}, drift={"half_core": 0.3}, s
 
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthetic_campaign(tmp_path_factory.mktemp("study") / "campaign", EFFECTS, rounds=90, samples=12)
+    return synthetic_campaign(tmp_path_factory.mktemp("study") / "campaign", EFFECTS, repeats=2, rounds=90, samples=12, seed=2)
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,7 @@ def test_predictions_are_what_numpy_finds(study: Study, stored: Path) -> None:
 def test_a_drift_makes_predictions_miss_and_evidence_says_why(study: Study) -> None:
     assert verdicts(study)["C4a"] == "fails"
     drifting = rows_of(study, "misses", against="last rounds", system="half_core")
-    assert len(drifting) == 12
+    assert len(drifting) == 8
     assert all("CPU time of other programs" in row["evidence"] for row in drifting)
 
 
@@ -100,7 +100,7 @@ def test_the_ratio_of_variances_is_that_of_each_samples_own_share(study: Study, 
 
 
 def test_factors_have_the_shares_that_times_were_drawn_with(study: Study) -> None:
-    of_sample = np.random.default_rng(0).normal(0, 0.15, 12) + 0.1 * np.log(2 ** (np.arange(12) % 4))
+    of_sample = np.random.default_rng(2).normal(0, 0.15, 12) + 0.1 * np.log(2 ** (np.arange(12) % 4))
     sample = of_sample.var(ddof=1)
     rare = 0.06 * 0.94 * np.log(6) ** 2 / 2
     drift = 0.3**2 / 12 / 2

@@ -1,5 +1,6 @@
 """Four hosts out of this machine, joined by a campaign and broken on purpose."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -8,12 +9,16 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import program
+import pyarrow.parquet as pq
 import pytest
 
-HOSTS_SCRIPT = Path(__file__).parents[2] / "cluster" / "demo" / "hosts.sh"
+SUPPORT = Path(__file__).parent
+HOSTS_SCRIPT = SUPPORT.parents[1] / "cluster" / "demo" / "hosts.sh"
+SYSTEMS = {"two-cores": "two_cores", "one-core": "one_core", "half-core": "half_core", "quarter-core": "quarter_core"}
+"""The system that each host is."""
 
 
 def run_hosts(*arguments: str | Path) -> str:
@@ -97,6 +102,20 @@ class FourHosts:
         return f"tq-{(self.folder / 'run').read_text().split()[0]}-{host}"
 
 
+def null(*systems: str, rounds: int = 10) -> list[str]:
+    fixed = ["measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}"]
+    return ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", *fixed, f"system={','.join(systems)}"]
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("trials/*/trial.json"))]
+
+
+def rounds_of(folder: Path, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(folder / "trials" / record["trial_id"] / "rounds").sort_by("round").to_pylist()
+    return found
+
+
 def exported(script: Path) -> dict[str, str | None]:
     """What a shell that sources ``script``, a list of ``export`` and ``unset``, makes of variables; None of one that it unsets."""
     found: dict[str, str | None] = {}
@@ -118,12 +137,12 @@ def hosts_script() -> Path:
     return HOSTS_SCRIPT
 
 
-@pytest.fixture(scope="package")
-def four_hosts(hosts_script: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FourHosts]:
-    """Four hosts for all tests of a folder that is a package, which end with the last of them; nothing of them is left afterwards."""
+@pytest.fixture(scope="module")
+def four_hosts(hosts_script: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[FourHosts]:
+    """Four hosts, or the ``HOSTS`` of the file alone, for all its tests, which end with the last of them; nothing of them is left afterwards."""
     folder = tmp_path_factory.mktemp("hosts") / "four"
     try:
-        address = run_hosts("up", folder).splitlines()[-1]
+        address = run_hosts("up", folder, *getattr(request.module, "HOSTS", ())).splitlines()[-1]
         traces = Traces.of(folder)
         yield FourHosts(folder, address, exported(folder / "env.sh"))
     finally:

@@ -12,7 +12,7 @@ ENDLESS_S = 600
 def gone(pids: Sequence[int]) -> bool:
     """Return whether all processes have ended, at the latest after some minutes."""
     until = time.monotonic() + ENDLESS_S
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+    while any(one.pid in pids and one.info["status"] != psutil.STATUS_ZOMBIE for one in psutil.process_iter(["status"])):
         if time.monotonic() > until:
             return False
         time.sleep(0.05)

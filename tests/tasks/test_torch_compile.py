@@ -20,9 +20,9 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there i
 
 @pytest.fixture(autouse=True)
 def _restore_settings() -> Iterator[None]:
-    """PyTorch believes the processor what it can do, where it would compile a program for each of its instruction sets to try it."""
+    """PyTorch writes plain C++, where it would compile a program for each of the processor's instruction sets to try it."""
     threads = torch.get_num_threads()
-    with Lazily("torch._inductor.config").patch({"cpp.vec_isa_ok": True}):
+    with Lazily("torch._inductor.config").patch({"cpp.vec_isa_ok": False}):
         yield
     torch._dynamo.reset()
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""A model of numbers that a server answers, in any of the languages."""
+"""A model of numbers that a server answers, in any of the languages; and a reader of texts that servers can run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from null_targets import Loaded, NullModel
 
 from orchestrator.contracts import LoadContext
 from tasks.runtimes.asking import open_asking
@@ -45,3 +46,21 @@ class Asked:
         said = self._session.download(outputs)
         numbers = [int(str(said[0]).split()[-1])] if isinstance(said, list) else np.atleast_1d(said).tolist()
         return [[int(number), *range(1_000, 1_004)] for number in numbers]
+
+
+class ByLength(NullModel):
+    """Answers a text by its length. It has no use for the options of the model in whose place it is."""
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__()
+
+    def load(self, context: LoadContext) -> Lengths:
+        return Lengths(0, [], [])
+
+
+class Lengths(Loaded):
+    def preprocess(self, samples: Sequence[Any]) -> list[int]:
+        return [len(text) % 2 for text in samples]
+
+    def postprocess(self, outputs: list[int]) -> list[Any]:
+        return ["fresh" if odd else "rotten" for odd in outputs]
