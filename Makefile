@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 quick: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=quick
 	@echo
-	@echo "4 rounds show a large difference and promise nothing. Now run \`make run\`: 8 trials in 4 to 5 minutes."
+	@echo "4 rounds show a large difference and promise nothing. Now run \`make run\`: 8 trials in about 5 minutes."
 	@echo "For the commands above: \`source $(VENV)/bin/activate\` first."
 
 run: $(STAMP)

@@ -125,18 +125,11 @@ def own_turns() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def steady_machine() -> Iterator[None]:
-    """Let the machine seem equally fast all the time to trials that tests measure in this process: a busy one is not, and earns a flag."""
+def steady_and_quick() -> Iterator[None]:
+    """Spare trials of this process the flags of a busy machine, and reports another process that draws: its start outlasts most of them."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (worker, inline):
             patch.setattr(module, "kernel_ns", lambda: 1_000_000)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def drawn_here() -> Iterator[None]:
-    """Draw the pictures of reports in this process: to start another takes longer than to write most reports of tests."""
-    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "drawing_meanwhile", nullcontext)
         yield
 

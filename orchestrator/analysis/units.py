@@ -14,7 +14,7 @@ from orchestrator.storage.records import TrialRecord
 Unit: TypeAlias = Literal["visits", "streams", "rounds"]
 # Number of the unit that each round belongs to, [R], never falling.
 Numbers: TypeAlias = NDArray[np.int32]
-ONE_STRETCH, FEW_STREAMS, FEW = "one stretch", "few streams", "few units"
+FLAGS_OF_UNITS = ONE_STRETCH, FEW_STREAMS, FEW = "one stretch", "few streams", "few units"
 
 
 def flags_of_units(units: Units | None, under_load: bool) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from orchestrator.analysis.loading import copies_among, copies_in_words
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.units import FEW, FEW_STREAMS, ONE_STRETCH
+from orchestrator.analysis.units import FLAGS_OF_UNITS
 from orchestrator.assessment.kinds import COUNTED, Basis, Outcome, say, worst
 from orchestrator.assessment.requirements import Evidence, Requirement, Requirements
 from orchestrator.assessment.subjects import Measured, NotShown, Session, Subject, by_rate, is_for, unmatched
@@ -114,7 +114,7 @@ def _basis(trials: Sequence[TrialData]) -> Basis:
 
 def _lacking(least: Evidence, basis: Basis, flags: Sequence[str]) -> list[str]:
     """Return in words what stands in the way of *met*: too little evidence, and flags that are not accepted."""
-    accepted = (*least.accept_flags, ONE_STRETCH, FEW_STREAMS, FEW)  # each kind counts units by itself
+    accepted = (*least.accept_flags, *FLAGS_OF_UNITS)  # each kind counts units by itself
     unaccepted = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
     return say("lacking", least=least, basis=basis, counted=COUNTED, unaccepted=unaccepted).splitlines()
 

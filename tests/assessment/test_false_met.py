@@ -202,7 +202,6 @@ def test_the_verdict(case: Case) -> None:
 
 
 def test_rounds_beyond_those_fixed_beforehand_take_a_new_campaign() -> None:
-    """Later rounds of the same campaign would not count."""
     within, beyond = (
         only(hold([trial], **asked)).missing
         for trial, asked in ((fixed(in_visits(QUICK), 80), HALF), (long_after(QUICK, 112, 4), DEADLINE))

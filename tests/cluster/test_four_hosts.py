@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 QUOTAS = {"half-core": 0.5, "quarter-core": 0.25}
 """Where control groups are there; elsewhere nothing limits these hosts, and their trials say so."""
-TWICE = "half_core"
 
 DRIVER = """
 import json, os, socket
@@ -164,7 +163,7 @@ def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
     """A model from outside the package, shipped by ``code``, in two variants on one of the hosts."""
     (tmp_path / "conf" / "sweep").mkdir(parents=True)
     (tmp_path / "conf" / "sweep" / "two.yaml").write_text(
-        f"axes:\n  system: {','.join([*SYSTEMS.values(), TWICE])}\n  model.sleep_ms: 3,3,3,3,4\npair: [[system, model.sleep_ms]]\n"
+        f"axes:\n  system: {','.join(SYSTEMS.values())},half_core\n  model.sleep_ms: 3,3,3,3,4\npair: [[system, model.sleep_ms]]\n"
     )
     words = ["--config-dir", str(tmp_path / "conf"), *null(rounds=24)[:-1], "+sweep=two", "model=echo", "results_dir=r"]
     done = four_hosts.orchestrator(*words, cwd=tmp_path)
@@ -181,7 +180,7 @@ def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
     assert len(cores["one_core"]) == len(cores["half_core"]) == 1
     timing = {system: spans(tmp_path / "r", system) for system in SYSTEMS.values()}
     for system, found in timing.items():
-        assert len(found) == 24 * (1 + (system == TWICE)), system
+        assert len(found) == 24 * (1 + (system == "half_core")), system
         assert all(first[1] <= second[0] for first, second in pairwise(found)), f"two trials overlap on {system}"
     assert any(overlap(*both) for both in combinations(timing.values(), 2)), "machines never worked at the same time"
 

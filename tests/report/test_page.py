@@ -123,6 +123,15 @@ def stored() -> Any:
     return analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14 ms"}))
 
 
+def test_of_eight_trials_at_most_sixty_lines_are_visible(report: Any) -> None:
+    lines = re.sub(
+        r"<details>\n<summary>(.*?)</summary>\n.*?</details>\n", r"\1\n", to_report(report.results), flags=re.DOTALL
+    ).splitlines()
+    assert 20 < len(lines) <= 60
+    assert sum(line.startswith("| ---") for line in lines) == 1
+    assert sum(line.startswith(("| small_model |", "| large_model |")) for line in lines) == 8
+
+
 def test_folded_parts_open_and_close_as_html_and_hold_markdown_tables(stored: Any) -> None:
     tokens = MarkdownIt("commonmark").enable("table").parse(to_report(stored))
     blocks = [token.content for token in tokens if token.type == "html_block"]

@@ -58,8 +58,7 @@ def test_servers_have_the_options_of_the_model_in_the_timed_process() -> None:
     models = [yaml.safe_load((CONF / "model" / name).read_text()) for name in ("minilm_movie_reviews.yaml", "efficientnet_lite0.yaml")]
     by_target = {model["target"]: model | {"class_count": model.get("classes")} for model in models}
     settings = [yaml.safe_load(path.read_text()).get("settings") or {} for path in (CONF / "server").glob("*.yaml")]
-    found = [of_server for of_server in settings if "options" in of_server]
-    assert len(found) == 6
-    for of_server in found:
+    assert sum("options" in of_server for of_server in settings) == 6
+    for of_server in (one for one in settings if "options" in one):
         own = {key: value for key, value in by_target[of_server["target"]].items() if key not in COMMON and value is not None}
         assert json.loads(of_server["options"]) == own

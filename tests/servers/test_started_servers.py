@@ -122,17 +122,16 @@ def test_whoever_is_killed_no_server_and_no_neighbour_is_left_and_the_trial_goes
         "neighbour.name=sleeps", "neighbour.command=[sleep,'600']", "neighbour.cores=same", "task.count=5", f"results_dir={tmp_path / 'r'}",
         "measurement.schedule=sequential", "measurement.rule=rounds", "measurement.min_rounds=60", "measurement.max_rounds=60",
     ]  # fmt: skip
-    kills = [[("worker", signal.SIGKILL), ("driver", signal.SIGINT)], [("driver", signal.SIGKILL)], []]
-    number = 0
+    kills = [[("worker", signal.SIGKILL, 0), ("driver", signal.SIGINT, 1)], [("driver", signal.SIGKILL, 2)], []]
     for given, killed in zip((words, ["resume", "r"], ["resume", "r"]), kills, strict=True):
-        program = [sys.executable, "-m", "orchestrator", *given]
-        with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
-            for whom, how in killed:
+        with subprocess.Popen(
+            [sys.executable, "-m", "orchestrator", *given], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as driver:
+            for whom, how, number in killed:
                 wait_until(lambda number=number: len(kept_for(tmp_path, number)) == 3)
                 family, worker = kept_for(tmp_path, number), records(tmp_path)[0]["processes"][number]["pid"]
                 os.kill(driver.pid if whom == "driver" else worker, how)
                 assert gone(family)
-                number += 1
     assert driver.returncode == 0
     (record,) = records(tmp_path)
     assert record["state"] == "done"

@@ -52,3 +52,12 @@ def test_json_has_a_size_and_a_depth(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_text(sealed_json('{\n "a": [' + "{}, " * 1000 + "{}]\n}"))
     with refused("too_large", value=path):
         read_json(path, CampaignRecord)
+
+
+@pytest.mark.parametrize("place", ["%s", "[[%s]]", '{"a": [1, {"b": %s}]}'])
+def test_json_holds_numbers_of_128_bits(place: str) -> None:
+    for number in (2**128, -(2**128)):
+        load.parse_json((place % number).encode())
+    for none in (2**128 + 1, -(2**128) - 1, "NaN"):
+        with pytest.raises(ValueError, match=r"128 bits|expected"):
+            load.parse_json((place % none).encode())

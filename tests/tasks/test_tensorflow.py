@@ -181,7 +181,6 @@ def of_torch(make_any_context: Any) -> tuple[list[Any], list[Any], Any, list[lis
 def test_all_runtimes_give_the_logits_of_torch(
     runtime: str, bound: float, of_torch: tuple[list[Any], list[Any], Any, list[list[int]]], make_context: Any
 ) -> None:
-    """Compiling all of it takes minutes."""
     samples, pictures, expected, answers = of_torch
     assert np.mean([sample.reference == row[0] for row, sample in zip(answers, samples, strict=True)]) == 0.9
     assert np.abs(expected).max() > 1
