@@ -66,13 +66,18 @@ def busy(turns: int) -> Callable[[int], int]:
     return compute
 
 
-def verdicts(turns: int, rounds: int) -> list[str]:
-    """Return the verdicts of comparing a function with one of so many turns in place of 10,000: on quality, then on median latency."""
+def verdicts(turns: int, rounds: int, comparisons: int) -> Iterator[list[str]]:
+    """Compare a function with one of so many turns in place of 10,000, and yield the verdicts: on quality, then on median latency.
+
+    Every ten comparisons find a deadline anew, as the machine's speed changes: a quarter of the times exceed it.
+    """
     inputs = list(range(8))
     functions = {"before": busy(10_000), "after": busy(turns)}
-    deadline = f"{tq.measure(functions['before'], inputs, inputs, rounds=4, overrides=NO_PAUSE, say=None).latency(75):.6f} ms"
-    found = tq.compare(functions, inputs, inputs, deadline=deadline, rounds=rounds, say=None)
-    return [change.verdict for change in found.changes]
+    for number in range(comparisons):
+        if number % 10 == 0:
+            deadline = f"{tq.measure(functions['before'], inputs, inputs, rounds=4, overrides=NO_PAUSE, say=None).latency(75):.6f} ms"
+        found = tq.compare(functions, inputs, inputs, deadline=deadline, rounds=rounds, say=None)
+        yield [change.verdict for change in found.changes]
 
 
 def largest_difference(folder: Path) -> float:
@@ -116,9 +121,9 @@ def measure(asked: Namespace) -> Iterator[Figure]:
     equal, slower = (asked.equal, asked.slower) if not asked.quick else (10, 5)
     tempfile.tempdir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # verdicts need no disk
     with neighbours([sorted(os.sched_getaffinity(0))], 0.1, 2):
-        false = sum(not {"better", "worse"}.isdisjoint(verdicts(10_000, 30)) for _ in range(equal))
+        false = sum(not {"better", "worse"}.isdisjoint(said) for said in verdicts(10_000, 30, equal))
         yield Figure(f"equal functions: verdicts of {equal}", false)
-        found = sum(verdicts(11_000, 60)[-1] == "worse" for _ in range(slower))
+        found = sum(said[-1] == "worse" for said in verdicts(11_000, 60, slower))
         yield Figure(f"slower by 10 %: found in {slower}", 100 * found / slower, "%")
 
 
