@@ -83,15 +83,15 @@ RULES = {
     "node": ("good is a node that answers, has a label or is the driver's own, and whose boot id no other has", ""),
     "versions": ("0 differences from the driver's", "install the same, or compare the systems as they are"),
     "timer": (
-        "a call takes at most 200 ns (doubtful to 2 us) and steps are at most 1 us (doubtful to 100 us); it never goes back",
+        "a call takes at most 200 ns (doubtful to 2 us), its resolution is at most 1 us (doubtful to 100 us); it never goes back",
         "where /sys/devices/system/clocksource offers tsc or kvm-clock, choose that",
     ),
     "the driver's own clock": (
-        "steps are at most 1 ms (doubtful to 20 ms)",
+        "its resolution is at most 1 ms (doubtful to 20 ms)",
         "rounds that follow one another get equal dates; durations do not suffer",
     ),
     "clock offset": (
-        "for certain within 100 ms (bad: for certain beyond 1 s), steps at most 1 ms (doubtful to 20 ms)",
+        "for certain within 100 ms (bad: for certain beyond 1 s), resolution at most 1 ms (doubtful to 20 ms)",
         "keep all hosts' clocks with NTP (chrony); rounds of two hosts are ordered by them, durations do not suffer",
     ),
     "cores": (

@@ -138,7 +138,7 @@ def _measured(material: Material) -> Iterator[Row]:
     "Environment",
     [
         ("name", "system", "runtime"),
-        ("words", "host", "processor", "device", "cores", "quota", "versions"),
+        ("words", "host", "processor", "device", "core numbers", "quota", "versions"),
         ("whole", "trials"),
     ],
 )

@@ -246,7 +246,7 @@ def prediction_claims(material: Material, found: Sequence[Foretold]) -> Iterator
             said += f"; the limits reach beyond {wanted.misses:.1%}: not shown beyond these trials"
         yield Claim(
             name,
-            f"{says}, at a threshold that the former set",
+            f"{says}, at a threshold computed from the former",
             f"at most {wanted.misses:.1%} miss the mean by more than max({wanted.least:g} of ideal "
             f"quality, {wanted.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)), within "
             f"p{wanted.percentile:g}",
