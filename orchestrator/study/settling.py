@@ -198,8 +198,8 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
     return Claim(
         "C3",
         f"An rJSD of at most {wanted.rjsd:g} means that enough was measured",
-        f"the rounds until then are within {wanted.within:g} of ideal quality of the rest, in "
-        f"{wanted.trials:.0%} of trials",
+        f"the mean until then differs from that of the rest by at most {wanted.within:g} of ideal "
+        f"quality, in {wanted.trials:.0%} of trials",
         verdict,
         f"{said} trials that settled",
         {"settled": settled, "enough": enough, **figures},
