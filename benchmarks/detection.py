@@ -127,16 +127,16 @@ def beside(name: str, pictures: int, rounds: int, thresholds: int) -> Iterator[F
         evaluate, truth = PEERS[name](answers)
     except ImportError:
         yield left_out(name)
-        return
-    found = detections_on_time(answers, times[place[1]] <= bounds[place[0]])
-    with contextlib.redirect_stdout(io.StringIO()):
-        began = time.perf_counter()
-        theirs = float(evaluate(truth, found)[0])
-        took = time.perf_counter() - began
-    yield Figure(
-        f"{pictures:,} pictures: times as fast as {name}", took * evaluations / ours, "", f"{name} {version(name)}, {took:.2f} s each"
-    )
-    yield Figure(f"difference from {name}", float(abs(curve[place] - theirs)))
+    else:
+        found = detections_on_time(answers, times[place[1]] <= bounds[place[0]])
+        with contextlib.redirect_stdout(io.StringIO()):
+            began = time.perf_counter()
+            theirs = float(evaluate(truth, found)[0])
+            took = time.perf_counter() - began
+        yield Figure(
+            f"{pictures:,} pictures: times as fast as {name}", took * evaluations / ours, "", f"{name} {version(name)}, {took:.2f} s each"
+        )
+        yield Figure(f"difference from {name}", float(abs(curve[place] - theirs)))
 
 
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:

@@ -89,9 +89,8 @@ def first_s() -> float:
         program = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder, env=ENVIRONMENT)
         while program.poll() is None and not [*results.glob("trials/*/.waiting*"), *results.glob("trials/*/rounds/*")]:
             time.sleep(0.2)
-        for _ in range(2):  # the second ends it without a report
-            program.send_signal(signal.SIGINT)
-            time.sleep(1)
+        program.send_signal(signal.SIGINT)
+        program.terminate()  # the second signal ends it without a report
         program.wait()
         parts = [pq.read_table(path, columns=["started_at"]) for path in results.glob("trials/*/rounds/*.parquet")]
         return float(min(row["started_at"] for part in parts for row in part.to_pylist()).timestamp() - began_s)

@@ -71,8 +71,7 @@ def verdicts(turns: int, rounds: int, comparisons: int) -> Iterator[list[str]]:
 
     Every ten comparisons find a deadline anew, as the machine's speed changes: a quarter of the times exceed it.
     """
-    inputs = list(range(8))
-    functions = {"before": busy(10_000), "after": busy(turns)}
+    inputs, functions = list(range(8)), {"before": busy(10_000), "after": busy(turns)}
     for number in range(comparisons):
         if number % 10 == 0:
             deadline = f"{tq.measure(functions['before'], inputs, inputs, rounds=4, overrides=NO_PAUSE, say=None).latency(75):.6f} ms"

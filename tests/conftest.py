@@ -71,6 +71,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files without a slow test where those alone are asked for: each process of pytest-xdist would import them all."""
+    return (
+        config.option.markexpr == "slow" and collection_path.match("test_*.py") and "mark.slow" not in collection_path.read_text()
+    ) or None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with files that take long, marked ``first``, so that none is left over at the end for one process alone."""

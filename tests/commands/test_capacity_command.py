@@ -85,8 +85,7 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, monkeypatc
     assert shares == [0.65, 0.96], "the first is always kept: the estimate is at most 1.3 times the highest rate that is"
     assert [row["verdict"] for row in tested[:-1]] == ["kept"] * (len(tested) - 1)
     assert rows[0]["certified_per_s"] == max(row["rate_per_s"] for row in tested if row["verdict"] == "kept") <= MOST_PER_S
-    seeds = [record.trial.load.seed for record in rates]
-    assert len(set(seeds)) == len(seeds), "no rate repeats the arrivals of another"
+    assert len({record.trial.load.seed for record in rates}) == len(rates), "no rate repeats the arrivals of another"
     monkeypatch.setattr("orchestrator.analysis.capacity.load_flags", lambda data, deadline: (NOT_KEPT,))
     (search,) = searches_of(load_trials(campaign))
     assert (search.certified, search.estimate, search.next_rates()[0]) == (None, None, ())

@@ -100,8 +100,7 @@ def test_open_inference_in_binary_and_in_json_answers_as_in_process(tmp_path: Pa
         "runtime": "onnxruntime,open_inference,open_inference",
         "server": "none,triton,kserve",
     }
-    results = measure(tmp_path, axes, "task=imagenet_samples", "task.limit=3")
-    rows = same_answers(results, 3)
+    rows = same_answers(measure(tmp_path, axes, "task=imagenet_samples", "task.limit=3"), 3)
     assert sorted(row["server"] for row in rows) == ["kserve", "triton"]
 
 
