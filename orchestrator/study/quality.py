@@ -338,7 +338,7 @@ def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
             verdict, largest = "holds", max(costing, key=lambda one: one.share)
             numbers["largest cost"] = largest.share
             said += (
-                f"; at most {three(largest.share)} of ideal quality, {largest.task}, "
+                f"; costs at most {three(largest.share)} of ideal quality, {largest.task}, "
                 f"{largest.among}, within {largest.threshold.label}"
             )
         elif mine and all(one.outcome == "costs nothing" for one in mine):
@@ -348,7 +348,7 @@ def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
         says = f"The system with the best {view} is not the one with the best tail quality"
         criterion = (
             f"at one common threshold at least, the choice costs {wanted.margin:g} of ideal "
-            f"quality or more, and its {wanted.confidence:.0%} limit per task is above 0"
+            f"quality or more, and its lower {wanted.confidence:.0%} limit, for all of a task together, is above 0"
         )
         claims.append(Claim(name, says, criterion, verdict, said, numbers))
     return claims
