@@ -95,14 +95,14 @@ def compose_campaign(
     trials = [parse_trial(document) for document in composition.documents]
     primary_threshold(campaign.analysis.primary, None)  # refuses an invalid one, which a rule may never look at
     for rule in {trial.measurement.model_dump_json(): trial.measurement for trial in trials}.values():
-        rounds = {"min_rounds": rule.min_rounds, "max_rounds": rule.max_rounds}
-        make_rule(rule.rule, **rounds, primary=campaign.analysis.primary, options=rule.rule_options)
+        make_rule(
+            rule.rule, min_rounds=rule.min_rounds, max_rounds=rule.max_rounds, primary=campaign.analysis.primary, options=rule.rule_options
+        )
     check_packages()
     add_code_folders(campaign.code)
-    # The campaign may be resumed from another folder.
-    code = tuple(str(Path(folder).expanduser().absolute()) for folder in campaign.code)
     heed_signals()
-    campaign = campaign.model_copy(update={"code": code})
+    # The campaign may be resumed from another folder.
+    campaign = campaign.model_copy(update={"code": tuple(str(Path(folder).expanduser().absolute()) for folder in campaign.code)})
     return Composed(campaign, tuple(zip(trials, composition.notes, strict=True)), composition)
 
 

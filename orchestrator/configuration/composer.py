@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,12 +75,17 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
+@lru_cache(maxsize=8)
+def _composed(*files: tuple[Path, int, int]) -> dict[tuple[tuple[str, str], ...], Base]:
+    """Return the memory of what these files, as they are by time and size, were composed to."""
+    return {}
+
+
 class Composer:
     """Hydra, initialised once, with the shipped groups and the user's own."""
 
     def __init__(self, config_dirs: Sequence[Path] = ()) -> None:
         self._parsed: dict[str, Override] = {}
-        self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
         own = [folder.expanduser().absolute() for folder in config_dirs]
         for given, folder in zip(config_dirs, own, strict=True):
             if not folder.is_dir():
@@ -90,19 +96,20 @@ class Composer:
                     given,
                 )
         self._folders = list(dict.fromkeys([shipped_folder(), *own]))
-        self._refuse_shadowed_files()
+        self._bases = _composed(*((path, (found := path.stat()).st_mtime_ns, found.st_size) for path in self._files_by_name().values()))
         urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in own)
         self._search = [f"hydra.searchpath=[{urls}]"] if urls else []
         self._parser = OverridesParser.create()
 
-    def _refuse_shadowed_files(self) -> None:
-        """Refuse one name for two different files: the results would not say which of them was measured."""
+    def _files_by_name(self) -> dict[Path, Path]:
+        """Return the files of all groups. One name for two different files is refused: results would not say which of them was measured."""
         seen: dict[Path, Path] = {}
         for folder in self._folders:
             for path in (path for group in (*BLOCKS, "sweep") for path in sorted((folder / group).rglob("*.yaml"))):
                 first = seen.setdefault(path.relative_to(folder), path)
                 if first != path and not filecmp.cmp(first, path, shallow=False):
                     raise InputError(f"{path}: {first} has the same name and another content; rename one of them", "conflict", value=path)
+        return seen
 
     def __enter__(self) -> Self:
         GlobalHydra.instance().clear()
@@ -186,32 +193,31 @@ class Composer:
             return resolved_document(composed if names is None else OmegaConf.masked_copy(composed, [*names]))
 
     def _compose(self, settings: Sequence[tuple[str, str]]) -> Base:
-        """Return a separate configuration with the settings applied in Hydra's order: groups, then values."""
+        """Return a separate configuration with the settings applied in Hydra's order: groups, then values.
+
+        Hydra takes far longer than all the rest, so it composes each choice of groups once.
+        """
         last: dict[str, str] = {}
         for key, value in settings:
             last.pop(key, None)
             last[key] = value
         groups = {key: value for key, value in last.items() if key in BLOCKS or (key == PROFILES and value != "null")}
-        base, choices = self._base(groups)
+        if (chosen := tuple(groups.items())) not in self._bases:
+            with in_one_line(_files(groups)):
+                found = self._by_hydra([f"{'+analysis/bounds' if key == PROFILES else key}={value}" for key, value in chosen])
+                with open_dict(found):
+                    self._bases[chosen] = found, found.pop("hydra").runtime.choices
+        base, choices = self._bases[chosen]
         composed = copy.deepcopy(base)
         for line in (f"{key}={value}" for key, value in last.items() if key not in groups):
             self._apply(composed, line)
         return composed, choices
 
-    def _base(self, groups: dict[str, str]) -> Base:
-        """Return what the groups alone compose to. Hydra takes far longer than all the rest, so it composes each choice once."""
-        pairs = tuple(groups.items())
-        if pairs not in self._bases:
-            with in_one_line(_files(groups)):
-                composed = self._by_hydra([f"{'+analysis/bounds' if group == PROFILES else group}={name}" for group, name in pairs])
-                with open_dict(composed):
-                    choices = composed.pop("hydra").runtime.choices
-            self._bases[pairs] = composed, choices
-        return self._bases[pairs]
-
     def _by_hydra(self, overrides: Sequence[str]) -> DictConfig:
-        with _variables():  # Hydra itself evaluates what names a file of a group
-            return compose("config", [*self._search, *overrides], return_hydra_config=True)
+        with _variables() as asked:  # Hydra itself evaluates what names a file of a group
+            composed = compose("config", [*self._search, *overrides], return_hydra_config=True)
+        self._bases = dict(self._bases) if asked else self._bases  # a variable may have another value next time
+        return composed
 
     def _apply(self, composed: DictConfig, line: str) -> None:
         """Set one value as Hydra does: ``++key=value`` where the YAML need not write the key, else ``key=value``."""

@@ -131,8 +131,9 @@ def _of_sweep(name: str | None) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        told = f"sweep {name}: {error}" if name and not str(error).startswith("sweep=") else str(error)
-        raise InputError(told, error.code, error.key, error.value) from error
+        raise InputError(
+            f"sweep {name}: {error}" if name and not str(error).startswith("sweep=") else str(error), error.code, error.key, error.value
+        ) from error
 
 
 def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> list[dict[str, Any]]:

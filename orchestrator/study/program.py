@@ -50,8 +50,8 @@ FEWEST_ROUNDS = 20  # With fewer there is no sixth fit among the training rounds
 DIFFERENCES = {
     "run order": "mean train/test distance, of rounds as a directory lists their files (program) "
     "or in true order (mended)",
-    "least rounds": "mean number of rounds that a sample needs, plus 30 and at most 70 (program) or "
-    "as found (mended)",
+    "least rounds": "mean number of rounds until a sample's density settles, plus 30 and at most "
+    "70 (program) or that number itself (mended)",
     "bandwidth floor": "mean train/test distance, with bandwidths of at least 5 ms (program) or "
     "bandwidths that suit the times (mended)",
     "recomputed percentile": "largest |train - test| of mean quality, each side at its own "

@@ -348,7 +348,8 @@ def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
         says = f"The system with the best {view} is not the one with the best tail quality"
         criterion = (
             f"at one common threshold at least, the choice costs {wanted.margin:g} of ideal "
-            f"quality or more, and its lower {wanted.confidence:.0%} limit, for all of a task together, is above 0"
+            f"quality or more, and its lower {wanted.confidence:.0%} limit (Bonferroni over the "
+            "task's choices) is above 0"
         )
         claims.append(Claim(name, says, criterion, verdict, said, numbers))
     return claims

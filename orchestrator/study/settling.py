@@ -236,7 +236,7 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
         ("significant", "half-width", "MLPerf's half-width"),
     ],
     "Half-width: that of the share of answers within the percentile, at the confidence of the "
-    "criteria. Independent inferences: 'used' divided by 'design effect'. Equal guarantee: "
+    "criteria; it counts 'used' divided by 'design effect' inferences. Equal guarantee: "
     "MLPerf's count times the design effect, since inferences of one round depend on each other. "
     "Early stopping: the number of inferences with which LoadGen bounds the percentile if none "
     "overruns, times the design effect.",
