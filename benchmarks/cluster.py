@@ -184,7 +184,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         raise LeftOut("hosts out of one machine need root, Linux and the command `ip`")
     with made(4) as environment:
         over_4 = in_sequence(environment, asked.rounds // 2)
-        slower = in_sequence(environment, 60, "model.sleep_ms=25", "measurement.lead_in=0")
+        slower = in_sequence(environment, 30, "model.sleep_ms=25", "measurement.lead_in=0")
     with made(8) as environment:
         over_8 = in_sequence(environment, asked.rounds, hosts=8)
     yield from rate(over_4, 4)

@@ -54,7 +54,7 @@ def kill_once(number: int) -> Outcome:
     moments = random.Random(number)
     target = TARGETS[number % len(TARGETS)]
     engine = "inline" if target == "driver inline" else "ray"
-    campaign = Campaign(number, engine, rounds=60)
+    campaign = Campaign(number, engine, rounds=40)
     outcome = Outcome(f"kill {target}")
     victim = target.partition(" ")[0]
     measuring = moments.random() < 0.7
