@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # One process runs all tests of a file; files run in any order. Slow tests mostly wait for processes to start.
 ORDER := --dist=loadfile --no-loadscope-reorder
 FAST := -m "not slow" --numprocesses=3 $(ORDER)
-SLOW := -m slow --numprocesses=7 $(ORDER)
+SLOW := -m slow --numprocesses=5 $(ORDER)
 TEST_STAMP := $(VENV)/.installed-for-tests
 BENCH_STAMP := $(VENV)/.installed-for-benchmarks
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.

@@ -132,13 +132,14 @@ def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, En
     pair = slurm.submit(folder / "pair", *few, "system.labels.system=n1,n2", nodes="2", nodelist="n1,n2")
     until(lambda: any(path.stat().st_size for path in folder.glob(f".tail-quality-{short}/token")))
     slurm.ask("scancel", "--batch", "--signal=TERM", short)
-    until(lambda: slurm.job(short)["restart_cnt"] or slurm.has_ended(short))
-    slurm.ask("scontrol", "update", f"JobId={short}", "StartTime=now")
+    until(lambda: slurm.job(short)["job_state"] == ["PENDING"] or slurm.has_ended(short))
+    # Not in the second in which it was requeued: the node would take it for the job that it has just ended.
+    slurm.ask("scontrol", "update", f"JobId={short}", "StartTime=now+2")
     until(lambda: list(folder.glob("short/trials/*/rounds/part-*")) or slurm.has_ended(short))
     slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=2")  # the script asks for its signal 120 s before the end
     until(lambda: slurm.job(short)["job_state"] == ["PENDING"] or slurm.has_ended(short))
     stopped = trials(folder / "short")
-    slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=9", "StartTime=now")
+    slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=9", "StartTime=now+2")
     return {"short": Ended(slurm.ended(short), folder / "short", stopped), "pair": Ended(slurm.ended(pair), folder / "pair", [])}
 
 
