@@ -70,7 +70,7 @@ lint: $(TEST_STAMP)
 	$(BIN)/proselint check --config docs/proselint.json README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs/*.md docs/adr/*.md
 	$(BIN)/python benchmarks/size.py
 
-# Within an hour on 2 idle cores; a subset by hand: `python benchmarks/run.py --quick`, or names.
+# About 40 minutes on 2 idle cores; a subset by hand: `python benchmarks/run.py --quick`, or names.
 bench: $(BENCH_STAMP)
 	$(BIN)/python benchmarks/run.py
 

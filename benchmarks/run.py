@@ -1,6 +1,6 @@
 """Run benchmarks, print a table of their figures, and exit with 1 if a bar is missed.
 
-    python benchmarks/run.py                    # all, within an hour on 2 idle cores; writes benchmarks/RESULTS.md
+    python benchmarks/run.py                    # all, about 40 minutes on 2 idle cores; writes benchmarks/RESULTS.md
     python benchmarks/run.py --quick            # shorter forms of those that have one, within 5 minutes
     python benchmarks/run.py timed_loop load    # some of them
 
