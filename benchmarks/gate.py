@@ -1,6 +1,6 @@
 """Does the gate keep quiet where nothing changed, and find what did? Real processes of a model that only sleeps, measured in pairs.
 
-Every comparison is `compare --run` of two systems, one core and all cores, each side in 4 processes of a few seconds: two pairs of trials,
+Every comparison is `compare --run` of two systems, one core and all cores, each side in 5 processes of a few seconds: two pairs of trials,
 two verdicts. Meanwhile a process takes one core for times drawn between 1 and 20 s, and leaves it for as long.
 """
 
@@ -24,7 +24,7 @@ SLOWER_ON_ONE_CORE = "time.sleep(self._sleep_s * (1.1 if len(os.sched_getaffinit
 def compared(folder: Path, after: str) -> dict[str, str]:
     """Measure a model that sleeps 2 ms and another side in pairs, and return the outcome by system."""
     words = [
-        *NULL_MODEL[:2], "-m", "--quiet", "--pairs", "4", "--to", folder, *NULL_MODEL[3:], "system=cpu_1core,cpu_all",
+        *NULL_MODEL[:2], "-m", "--quiet", "--pairs", "5", "--to", folder, *NULL_MODEL[3:], "system=cpu_1core,cpu_all",
         f"analysis.primary={PRIMARY}", "measurement.rule=rounds", "measurement.min_rounds=20", "measurement.max_rounds=20",
         "measurement.pause=0",  # repeats are the units, not visits
     ]  # fmt: skip
