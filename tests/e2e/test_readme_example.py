@@ -37,7 +37,7 @@ def test_the_worked_example_runs_from_a_folder_outside_the_package(model: str, s
     else:
         done = orchestrator(*words, "cluster=inline", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    trial = json.loads(next((tmp_path / "out" / "trials").glob("*/trial.json")).read_text())
+    (trial,) = (json.loads(path.read_text()) for path in (tmp_path / "out" / "trials").glob("*/trial.json"))
     assert trial["state"] == "done"
     assert trial["trial"]["model"]["name"] == model
     assert least <= next(iter(trial["ideal"].values())) < 0.8
