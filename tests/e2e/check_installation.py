@@ -109,6 +109,7 @@ def test_the_steps_of_the_dockerfile_make_an_image_that_measures(container: Cont
     for instruction, rest in instructions((ROOT / "Dockerfile").read_text()):
         container.do(instruction, rest)
     container.run(*container.entry, "+sweep=quick")
+    container.run("python", "-c", "import tail_quality")
     [report] = (container.root / "home/measure/results").glob("*/report.html")
     assert report.stat().st_uid != 0
 
