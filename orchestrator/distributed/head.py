@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import ray
 
-# Ray also starts a dashboard's server and two monitors, whose end changes nothing.
+# Ray also starts a dashboard's server and two monitors, whose end changes nothing. No public call of Ray names its processes.
 NEEDED = ("gcs_server", "raylet")
 
 

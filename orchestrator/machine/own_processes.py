@@ -16,9 +16,10 @@ from orchestrator.machine.host import Identity, living
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat, counted from the state after the name.
 PARENT, USER, SYSTEM = 1, 11, 12
+# Names of Ray's daemons; Ray has no public call that says which processes are its own.
 RAYLET, HEAD = "raylet", "gcs_server"
 LOAD = Path("/proc/loadavg")  # ends with how many threads there are, and the number of the newest
-# In the command line of each of Ray's daemons: which Ray it belongs to.
+# In the command line of each of Ray's daemons: which Ray it belongs to, which nothing public says of a process.
 SESSION = re.compile(r"session_[\w.-]+")
 
 

@@ -121,7 +121,7 @@ class Pretrained:
                 self.place,
             )
         facts = {"architecture": name, "parameters": sum(weight.numel() for weight in network.parameters())}
-        revision = getattr(network.config, "_commit_hash", None)
+        revision = getattr(network.config, "_commit_hash", None)  # the hub's revision has no public name; None where it is gone
         return network, {**facts, "weights_revision": revision} if revision else facts
 
     @property

@@ -73,7 +73,7 @@ def _divided(module: Any, first: Sequence[str], last: str, devices: Sequence[str
             return _sum([output[0] for output in outputs], devices[0]), *outputs[0][1:]
 
         def _apply(self, fn: Any, recurse: bool = True) -> Any:
-            """Leave the parts where they are: ``to`` of the whole network is meant for what is not divided."""
+            """Leave the parts where they are: ``to`` of the whole network, which has no public hook, is meant for what is not divided."""
             return self
 
     return Divided()

@@ -30,7 +30,7 @@ def main() -> None:
     serve: Any = import_module("ray.serve")
 
     with tempfile.TemporaryDirectory(prefix="rs-") as folder:
-        # No address: one that runs here must not be joined.
+        # No address: one that runs here must not be joined. No public name keeps Ray to loopback, nor its files in a folder of ours.
         ray.init(address="local", num_cpus=given.context.threads, include_dashboard=False, _node_ip_address=RAYS_OWN, _temp_dir=folder)
         serve.start(http_options={"host": LOOPBACK, "port": given.port})
         serve.run(_application(serve, given), route_prefix="/predict")

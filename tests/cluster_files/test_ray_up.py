@@ -6,7 +6,7 @@ import pytest
 import yaml
 from lazily import Lazily
 
-ray_autoscaler = Lazily("ray.autoscaler._private.util")
+ray_autoscaler = Lazily("ray.autoscaler._private.util")  # what `ray up` checks files with; nothing public does
 
 
 @pytest.fixture

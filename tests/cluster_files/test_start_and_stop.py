@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.first]
 Script = Callable[..., subprocess.CompletedProcess[str]]
 Hosts = Callable[[str], dict[str, str]]
 
+# No public name of Ray keeps it to one address.
 LOOK = """
 import json, os, sys, ray
 ray.init(address=sys.argv[1], _node_ip_address=sys.argv[1].split(":")[0], log_to_driver=False, configure_logging=False)

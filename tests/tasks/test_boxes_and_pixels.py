@@ -79,7 +79,7 @@ def test_pictures_are_grouped_by_their_objects() -> None:
 @pytest.mark.parametrize("size", [(101, 77), (77, 101), (64, 64), (33, 300), (40, 40)])
 def test_pictures_are_prepared_as_torchvision_prepares_them(interpolation: str, size: tuple[int, int]) -> None:
     from torchvision.transforms import InterpolationMode
-    from torchvision.transforms._presets import ImageClassification
+    from torchvision.transforms._presets import ImageClassification  # what weights.transforms() makes; public with weights alone
 
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     preset = ImageClassification(crop_size=33, resize_size=40, mean=mean, std=std, interpolation=InterpolationMode(interpolation))
@@ -94,7 +94,7 @@ def test_pictures_are_prepared_as_torchvision_prepares_them(interpolation: str, 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600))
 def test_resizing_agrees_with_torchvision_and_keeps_the_shape(width: int, height: int, shorter: int) -> None:
-    from torchvision.transforms.functional import _compute_resized_output_size
+    from torchvision.transforms.functional import _compute_resized_output_size  # the size without resizing: not public
 
     expected_height, expected_width = _compute_resized_output_size((height, width), [shorter])
     assert resized(width, height, shorter) == (expected_width, expected_height)

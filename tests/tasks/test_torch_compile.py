@@ -22,9 +22,10 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there i
 def _restore_settings() -> Iterator[None]:
     """PyTorch writes plain C++, where it would compile a program for each of the processor's instruction sets to try it."""
     threads = torch.get_num_threads()
+    # Nothing public says which instructions the compiler may try.
     with Lazily("torch._inductor.config").patch({"cpp.vec_isa_ok": False}):
         yield
-    torch._dynamo.reset()
+    torch.compiler.reset()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
 
