@@ -34,7 +34,8 @@ def options_of(verb: str) -> list[str]:
 @pytest.mark.parametrize("verb", VERBS)
 def test_its_help_is_short_and_its_examples_work(verb: str, call: Call) -> None:
     code, out, err = call(verb, "--help")
-    assert (code, err, len(out.splitlines()) <= 36) == (0, "", True)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) <= 36
     text, _, shown = out.partition("Examples:\n")
     assert all(len(each) <= 100 for each in text.splitlines())
     assert all(option in text for option in options_of(verb))
@@ -105,10 +106,9 @@ def command_lines(page: Path) -> list[list[str]]:
 
 
 def test_every_command_of_the_documentation_is_understood() -> None:
-    found = [words for page in PAGES for words in command_lines(page)]
+    found = [words for page in PAGES for words in command_lines(page) if not {"--help", "--version"} & set(words)]
     assert len(found) > 30
     for words in found:
-        if not {"--help", "--version"} & set(words):
-            asked = read(*words)
-            if (words[0] == "plan" or words[0] not in VERBS) and not THEIRS.search(shlex.join(words)):
-                compose_trials(asked["overrides"], asked["multirun"])
+        asked = read(*words)
+        if {"overrides", "multirun"} <= asked.keys() and not THEIRS.search(shlex.join(words)):
+            compose_trials(asked["overrides"], asked["multirun"])
